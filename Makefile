@@ -1,0 +1,63 @@
+# rpmu: every job by one word. `make help` lists them.
+# The virtual environment, the emulator and (where that is allowed) the system packages are set up on the way.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+FOR    ?=
+SOURCE ?= grid
+LISTEN ?= 127.0.0.1:4712
+PYTEST ?=
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup emulator run test lint unit firmware oracle bench format clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+$(BIN)/python:
+	@scripts/make-venv $(PYTHON) $(VENV)
+
+$(VENV)/stamp: pyproject.toml hatch_build.py | $(BIN)/python
+	@echo "== installing rpmu and what it needs into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --editable '.[twin,design,dev]'
+	@touch $@
+
+rpmu/twin/_emulator.so: $(wildcard rpmu/twin/emulator/*.c rpmu/twin/emulator/*.h) hatch_build.py | $(BIN)/python
+	@$(BIN)/python hatch_build.py
+
+emulator: rpmu/twin/_emulator.so
+
+setup: $(VENV)/stamp emulator ## virtual environment and emulator, without running anything
+
+run: setup ## the whole PMU on the digital twin: PDCs connect to 127.0.0.1:4712 (FOR=20 ends it, SOURCE=nominal …)
+	@$(BIN)/rpmu twin --source '$(SOURCE)' --listen '$(LISTEN)' $(if $(FOR),--for $(FOR))
+
+test: setup lint ## every test that needs no board, and lint before them (PYTEST='-k name' narrows)
+	@scripts/system-packages
+	@$(BIN)/python -m pytest $(PYTEST)
+
+lint: setup ## ruff and mypy --strict
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: setup ## ruff's formatter and safe fixes
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+firmware: setup ## build the PRU image with Debian's binutils-source, compare with the committed one, print the timing
+	@$(MAKE) --no-print-directory -C pru PYTHON=../$(BIN)/python
+
+oracle: setup ## build the GNU PRU simulator and compare fresh random programs with our emulator
+	@scripts/build-oracle
+	@$(BIN)/python -m pytest tests/pru -k oracle $(PYTEST)
+
+bench: setup ## ratios against peers or bounds in the same run
+	@$(BIN)/python -m benchmarks
+
+clean: ## remove what was built (not the caches in .cache)
+	@rm -rf $(VENV) build dist rpmu/twin/_emulator.so .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
