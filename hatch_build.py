@@ -20,10 +20,12 @@ FLAGS = ["-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared"]
 
 
 def compile_emulator() -> bool:
-    """Compile every C file of the emulator into one shared library; False where no compiler is installed."""
+    """Compile every C file of the emulator into one shared library; False if no compiler is installed."""
     compiler = os.environ.get("CC") or shutil.which("cc") or shutil.which("gcc")
     sources = sorted(str(path) for path in SOURCES.glob("*.c"))
-    if compiler is None or not sources:
+    if not sources:
+        return True
+    if compiler is None:
         return False
     subprocess.run([compiler, *FLAGS, "-o", str(LIBRARY), *sources, "-lm"], check=True)
     return True
@@ -41,7 +43,7 @@ else:
         def initialize(self, version: str, build_data: dict[str, Any]) -> None:
             """Compile, and mark the wheel as platform-specific if there is something compiled in it."""
             del version  # wheels and editable installs alike
-            if compile_emulator():
+            if compile_emulator() and LIBRARY.is_file():
                 build_data["artifacts"].append("rpmu/twin/_emulator.so")
                 build_data["pure_python"] = False
                 build_data["infer_tag"] = True
