@@ -1,0 +1,72 @@
+"""The GPS receiver's serial port: bytes in, bytes out, never waiting.
+
+The daemon drains the port once per poll of the ring and hands the bytes on with the newest scan number, so the
+kernel's buffer (4 kB, several seconds of NMEA) is all the buffering there is. What the bytes mean is timing's matter.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import serial
+
+from rpmu.errors import HardwareError
+
+
+class GpsPort(Protocol):
+    """Where NMEA comes from and configuration goes to."""
+
+    def read(self) -> bytes:
+        """All bytes that have arrived since the last call; empty if none."""
+        ...
+
+    def write(self, data: bytes) -> None:
+        """Send bytes to the receiver."""
+        ...
+
+    def close(self) -> None:
+        """Give the port back."""
+        ...
+
+
+class SerialGpsPort:
+    """A receiver on a serial device (a UART of the board, a USB adapter, or a pty).
+
+    Args:
+        device: path of the device, e.g. /dev/ttyO4.
+        baud_rate: line speed; 9600 is the factory setting of nearly every receiver.
+
+    Raises:
+        HardwareError: the device does not exist, is in use or may not be opened.
+    """
+
+    def __init__(self, device: str, baud_rate: int = 9600) -> None:
+        try:
+            self._serial = serial.Serial(device, baud_rate, timeout=0, write_timeout=0, exclusive=True)
+        except (serial.SerialException, ValueError) as error:
+            raise HardwareError(
+                f"GPS receiver: cannot open {device} ({error}); check [gps] device, and that nothing else "
+                "(gpsd, a console) has it open"
+            ) from error
+
+    def read(self) -> bytes:
+        """All bytes that have arrived since the last call; empty if none.
+
+        Raises:
+            HardwareError: the device went away.
+        """
+        try:
+            return bytes(self._serial.read(4096))
+        except serial.SerialException as error:
+            raise HardwareError(f"GPS receiver: {self._serial.port} went away ({error})") from error
+
+    def write(self, data: bytes) -> None:
+        """Send bytes to the receiver; what the line cannot take at once is left to the driver's buffer."""
+        try:
+            self._serial.write(data)
+        except serial.SerialException as error:
+            raise HardwareError(f"GPS receiver: cannot write to {self._serial.port} ({error})") from error
+
+    def close(self) -> None:
+        """Give the port back."""
+        self._serial.close()
