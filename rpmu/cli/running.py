@@ -1,0 +1,45 @@
+"""Commands that run until they are told to stop: Ctrl-C, SIGTERM or `--for S` seconds, and then end with 0.
+
+The command gets an event to watch; whatever it started it stops itself, so nothing is left running.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+
+from rpmu.errors import InputError
+
+Main = Callable[[asyncio.Event], Awaitable[int]]
+
+
+def add_for_option(parser: argparse.ArgumentParser) -> None:
+    """Add `--for S`."""
+    parser.add_argument("--for", dest="for_s", type=float, metavar="S", help="end by itself after S seconds, with 0")
+
+
+def run_until_told(main: Main, for_s: float | None = None) -> int:
+    """Run `main(stop)` in an event loop and set `stop` on SIGINT, SIGTERM or after `for_s` seconds.
+
+    Args:
+        main: returns the exit code, soon after `stop` is set.
+        for_s: wall-clock seconds, or None for no limit.
+
+    Raises:
+        InputError: `for_s` is not positive.
+    """
+    if for_s is not None and not for_s > 0:
+        raise InputError(f"--for is {for_s:g}, but must be a positive number of seconds, such as --for 20")
+    return asyncio.run(_watched(main, for_s))
+
+
+async def _watched(main: Main, for_s: float | None) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    if for_s is not None:
+        loop.call_later(for_s, stop.set)
+    return await main(stop)
