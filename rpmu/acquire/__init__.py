@@ -1,5 +1,17 @@
 """From the PRU's shared memory to blocks of samples and PPS events."""
 
 from rpmu.acquire.blocks import AcquisitionInfo, PpsEvent, SampleBlock
+from rpmu.acquire.link import Pace, PruLink
+from rpmu.acquire.ring import RingReader, RingStatistics
+from rpmu.acquire.settings import SamplerSettings
 
-__all__ = ["AcquisitionInfo", "PpsEvent", "SampleBlock"]
+__all__ = [
+    "AcquisitionInfo",
+    "Pace",
+    "PpsEvent",
+    "PruLink",
+    "RingReader",
+    "RingStatistics",
+    "SampleBlock",
+    "SamplerSettings",
+]

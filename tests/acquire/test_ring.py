@@ -1,0 +1,349 @@
+"""The ring reader against a writer that may be anywhere: nothing wrong, nothing twice, every loss counted."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rpmu.acquire import PpsEvent, SampleBlock, layout, ring
+from rpmu.acquire.ring import RingReader
+from rpmu.errors import HardwareError
+from tests.acquire.fake_pru import FakePru, code_of, pps_samples
+
+BLOCK_SCANS = layout.BLOCK_SAMPLES * 5
+
+
+class Judge:
+    """Takes what the reader gives and compares it with what the writer must have written."""
+
+    def __init__(self, pru, reader):
+        self.pru, self.reader = pru, reader
+        self.start_block = pru.block
+        self.next_scan = self.counter_base = None
+        self.samples = self.lost = self.blocks = self.events = 0
+        self.first_event = pru.event
+
+    def poll(self):
+        items = self.reader.poll()
+        for item in items:
+            if isinstance(item, SampleBlock):
+                self.judge_block(item)
+            else:
+                self.judge_event(item)
+        return items
+
+    def judge_block(self, block):
+        info = self.pru.info
+        scans = block.first_scan + np.arange(len(block.codes))[:, None] * info.decimation
+        assert np.array_equal(block.codes, code_of(scans, np.arange(info.channels)[None, :]))
+        assert len(block.codes) % layout.BLOCK_SAMPLES == 0
+        assert self.next_scan is None or block.first_scan >= self.next_scan, "a sample came twice"
+        gap = 0 if self.next_scan is None else block.first_scan - self.next_scan
+        assert block.lost_samples == -(-gap // info.decimation)
+        self.judge_counter(block.counter, block.first_scan)
+        self.next_scan = block.first_scan + len(block.codes) * info.decimation
+        self.samples += len(block.codes)
+        self.blocks += len(block.codes) // layout.BLOCK_SAMPLES
+        self.lost += block.lost_samples
+
+    def judge_event(self, event):
+        self.events += 1
+        if event.source == "adc":
+            assert np.array_equal(event.samples, pps_samples(event.first_scan))
+            self.judge_counter(event.counter_before, event.first_scan)
+
+    def judge_counter(self, counter, scan):
+        """The first counter seen may be whole wraps low; from there on every one is right."""
+        missing = self.pru.counter_at(scan) - counter
+        self.counter_base = missing if self.counter_base is None else self.counter_base
+        assert missing == self.counter_base
+        assert missing % 2**32 == 0
+
+    def settle(self):
+        """With the writer quiet, what was written was delivered or counted as lost."""
+        self.poll()
+        counts = self.reader.statistics()
+        assert counts.blocks == self.blocks
+        assert counts.samples == self.samples
+        assert counts.lost_samples == self.lost
+        assert counts.events == self.events
+        assert counts.blocks + counts.blocks_lost == self.pru.block - self.start_block
+        assert counts.events + counts.events_lost == self.pru.event - self.first_event
+        assert counts.counter_mismatches == 0
+        assert counts.sequence_errors == 0
+        return counts
+
+
+def reader_of(pru):
+    return RingReader(pru.window, pru.info)
+
+
+def test_quiet_reading_delivers_everything_joined():
+    pru = FakePru()
+    judge = Judge(pru, reader_of(pru))
+    pru.write_blocks(9)
+    pru.write_event(scan=100)
+    items = judge.poll()
+    assert [type(item) for item in items] == [PpsEvent, SampleBlock]
+    assert items[1].codes.shape == (9 * layout.BLOCK_SAMPLES, 1)
+    assert items[1].fifo_high_water == 6
+    counts = judge.settle()
+    assert (counts.blocks, counts.lost_samples, counts.gaps, counts.torn_copies) == (9, 0, 0, 0)
+
+
+def test_what_was_written_before_the_reader_is_not_delivered():
+    pru = FakePru()
+    pru.write_blocks(5)
+    judge = Judge(pru, reader_of(pru))
+    pru.write_blocks(2)
+    judge.poll()
+    assert judge.settle().blocks == 2
+
+
+@pytest.mark.parametrize("channels", [1, 3, 6])
+def test_stalled_reader_keeps_what_the_ring_holds_and_counts_the_rest(channels):
+    pru = FakePru(channels=channels)
+    judge = Judge(pru, reader_of(pru))
+    pru.write_blocks(4)
+    judge.poll()
+    stall = 94  # blocks in 500 ms at 187.5 a second
+    pru.write_blocks(stall)
+    judge.poll()
+    kept = min(stall, pru.ring_blocks - 1)
+    counts = judge.settle()
+    assert counts.blocks == 4 + kept
+    assert counts.lost_samples == (stall - kept) * layout.BLOCK_SAMPLES
+    assert counts.gaps == (1 if stall > kept else 0)
+
+
+def test_one_channel_survives_350_ms():
+    pru = FakePru()
+    judge = Judge(pru, reader_of(pru))
+    pru.write_blocks(65)  # 347 ms
+    judge.poll()
+    assert judge.settle().lost_samples == 0
+
+
+@pytest.mark.parametrize("asleep_blocks", [0, 200, 25_000])  # 0; one second; more than two wraps of the counter
+def test_wraps_of_every_number(asleep_blocks):
+    pru = FakePru(block=2**32 - 3, scan=2**32 - 1000, counter=2**32 - 100_000, event=2**32 - 1)
+    judge = Judge(pru, reader_of(pru))
+    pru.write_blocks(2)
+    judge.poll()
+    pru.block += asleep_blocks
+    pru.scan += asleep_blocks * BLOCK_SCANS
+    pru.write_blocks(pru.ring_blocks)  # one more than can be read
+    judge.poll()
+    for _ in range(30):
+        pru.write_event(scan=pru.scan - 40)
+        pru.write_blocks(3)
+        judge.poll()
+    pru.write_blocks(1)
+    items = judge.poll()
+    assert items[-1].first_scan == pru.scan - BLOCK_SCANS > 2**32
+    counts = judge.settle()
+    assert counts.lost_samples == (asleep_blocks + 1) * layout.BLOCK_SAMPLES
+    assert counts.events == 30
+
+
+def test_a_sleep_of_days_is_counted_to_the_sample():
+    pru = FakePru()
+    judge = Judge(pru, reader_of(pru))
+    pru.write_blocks(2)
+    judge.poll()
+    asleep = 187 * 86400 * 3  # three days: scan numbers wrapped three times
+    pru.block += asleep
+    pru.scan += asleep * BLOCK_SCANS
+    pru.write_blocks(pru.ring_blocks)
+    judge.poll()
+    assert judge.settle().lost_samples == (asleep + 1) * layout.BLOCK_SAMPLES
+
+
+def test_adc_restart_starts_a_new_block_and_its_gap_is_known():
+    pru = FakePru()
+    judge = Judge(pru, reader_of(pru))
+    pru.write_blocks(2)
+    pru.restart_adc(scans_lost=1003)
+    pru.write_blocks(2)
+    first, second = judge.poll()
+    assert (first.epoch, second.epoch) == (1, 2)
+    assert second.lost_samples == 201  # 1003 scans: 200 samples and a part of one
+    assert second.lost_scans_total == 1003
+    counts = judge.settle()
+    assert (counts.restarts, counts.lost_scans, counts.gaps, counts.epoch) == (1, 1003, 1, 2)
+
+
+def test_a_restart_without_a_gap_still_cuts():
+    pru = FakePru()
+    judge = Judge(pru, reader_of(pru))
+    pru.write_blocks(1)
+    pru.restart_adc(scans_lost=0)
+    pru.write_blocks(1)
+    assert [block.epoch for block in judge.poll()] == [1, 2]
+
+
+def test_substituted_scans_are_not_joined_with_good_ones():
+    pru = FakePru()
+    judge = Judge(pru, reader_of(pru))
+    pru.write_blocks(2)
+    pru.bad_scans = 3
+    pru.write_blocks(3)
+    assert [(block.bad_scans, len(block.codes) // 64) for block in judge.poll()] == [(0, 2), (3, 1), (0, 2)]
+    assert judge.settle().bad_scans == 3
+
+
+def test_pin_events_carry_an_interval_and_no_samples():
+    pru = FakePru(counter=2**32 - 50)
+    reader = reader_of(pru)
+    pru.write_blocks(1)
+    pru.write_event(scan=310, pin=True)
+    event = reader.poll()[0]
+    assert (event.source, event.samples.size, event.first_scan) == ("pin", 0, 310)
+    assert event.counter_after - event.counter_before == 2
+    assert event.counter_before == pru.counter_at(310) > 2**32
+
+
+def test_events_overwritten_unread_are_counted():
+    pru = FakePru()
+    judge = Judge(pru, reader_of(pru))
+    for second in range(7):
+        pru.write_event(scan=second * 60_000)
+    assert [event.first_scan for event in judge.poll()] == [240_000, 300_000, 360_000]
+    assert judge.settle().events_lost == 4
+
+
+def test_counter_slip_is_counted_once():
+    pru = FakePru()
+    reader = reader_of(pru)
+    pru.write_blocks(5)
+    reader.poll()
+    pru.first_counter += round(0.6 * pru.ticks_per_scan)
+    pru.write_blocks(5)
+    reader.poll()
+    assert reader.statistics().counter_mismatches == 1
+    pru.first_counter -= round(0.4 * pru.ticks_per_scan)
+    pru.write_blocks(5)
+    reader.poll()
+    assert reader.statistics().counter_mismatches == 1, "late reading by less than half a scan is no slip"
+
+
+def test_a_slot_with_another_block_is_lost_and_counted():
+    pru = FakePru()
+    reader = reader_of(pru)
+    pru.write_blocks(3)
+    pru.words[layout.RING_OFFSET // 4 + pru.block_words] = 77  # the second block's number
+    _, second = reader.poll()
+    assert second.lost_samples == layout.BLOCK_SAMPLES
+    counts = reader.statistics()
+    assert (counts.blocks, counts.blocks_lost, counts.sequence_errors) == (2, 1, 1)
+
+
+def test_heartbeat_age():
+    pru = FakePru()
+    reader = reader_of(pru)
+    for _ in range(3):
+        reader.poll()
+    assert reader.statistics().heartbeat_age_polls == 3
+    pru.beat()
+    reader.poll()
+    assert reader.statistics().heartbeat_age_polls == 0
+
+
+def test_firmware_reloaded_under_the_reader():
+    pru = FakePru(block=1000)
+    reader = reader_of(pru)
+    pru.set_status(layout.STATUS_BLOCKS_WRITTEN, 2)
+    with pytest.raises(HardwareError, match="restarted while it was being read"):
+        reader.poll()
+
+
+def test_ring_of_another_firmware_is_refused():
+    pru = FakePru(channels=2)
+    with pytest.raises(HardwareError, match="1 channels need slots of 160 bytes"):
+        RingReader(pru.window, FakePru().info)
+
+
+def test_firmware_counts_appear_in_the_statistics():
+    pru = FakePru()
+    names = ("overruns", "underflows", "tag_slips", "stalls", "fifo_high_water", "max_work_cycles", "fault", "state")
+    for value, name in enumerate(names, start=11):
+        pru.set_status(getattr(layout, f"STATUS_{name.upper()}"), value)
+    counts = reader_of(pru).statistics()
+    assert [getattr(counts, name) for name in names] == list(range(11, 11 + len(names)))
+
+
+class Interleaver:
+    """Lets the writer advance while the reader copies: the reader's copy is replaced by one in pieces."""
+
+    def __init__(self, pru, advances):
+        self.pru, self.advances, self.writing = pru, advances, iter(())
+
+    def advance(self, steps):
+        for _ in range(steps):
+            if next(self.writing, self) is self:
+                self.writing = self.pru.write_block_steps()
+                next(self.writing)
+
+    def finish(self):
+        for _ in self.writing:
+            pass
+
+    def copy(self, source, target):
+        flat_source, flat_target = source.reshape(-1), target.reshape(-1)
+        assert flat_source.base is not None, "a copy would hide what happens meanwhile"
+        assert flat_target.base is not None
+        for start in range(0, len(flat_source), 16):
+            flat_target[start : start + 16] = flat_source[start : start + 16]
+            if self.advances:
+                self.advance(self.advances.pop())
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    ring_blocks=st.integers(2, 8),
+    block=st.sampled_from([0, 2**32 - 20]),
+    actions=st.lists(
+        st.one_of(
+            st.tuples(st.just("write"), st.integers(1, 60)),
+            st.tuples(st.just("poll"), st.lists(st.integers(0, 30), max_size=25)),
+            st.tuples(st.just("restart"), st.integers(0, 900)),
+            st.tuples(st.just("event"), st.integers(1, 3)),
+        ),
+        max_size=25,
+    ),
+)
+def test_any_interleaving_of_writer_and_reader(ring_blocks, block, actions):
+    pru = FakePru(ring_blocks=ring_blocks, block=block, scan=2**32 - 5000, counter=2**32 - 9999)
+    judge = Judge(pru, reader_of(pru))
+    steps = Interleaver(pru, [])
+    for action, argument in actions:
+        if action == "write":
+            steps.advance(argument)
+        elif action == "event":
+            for _ in range(argument):
+                pru.write_event()
+        elif action == "restart":
+            steps.finish()
+            pru.restart_adc(argument)
+        else:
+            steps.advances = list(argument)
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(ring, "copy_words", steps.copy)
+                judge.poll()
+    steps.finish()
+    judge.settle()
+
+
+def test_an_interleaved_copy_is_torn_and_counted():
+    pru = FakePru(ring_blocks=4)
+    judge = Judge(pru, reader_of(pru))
+    pru.write_blocks(3)
+    steps = Interleaver(pru, [20])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ring, "copy_words", steps.copy)
+        judge.poll()
+    steps.finish()
+    counts = judge.settle()
+    assert counts.blocks_lost >= counts.torn_copies > 0
