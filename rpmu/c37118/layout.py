@@ -1,0 +1,269 @@
+"""The layout of a stream's data frames, compiled once from its configuration.
+
+A data frame carries no counts, so everything about its bytes is known beforehand: one `struct.Struct` unpacks all
+numbers of all PMUs at once into a flat tuple, and per PMU two small functions, chosen by FORMAT, turn a slice of it
+into engineering values and back. That is what makes a frame cost a few microseconds in Python.
+
+Integer formats (IEEE C37.118.2-2011, 6.3): rectangular phasors are two int16; polar ones a uint16 magnitude and an
+int16 angle in 1e-4 rad; FREQ is the deviation from nominal in mHz, DFREQ is in 0.01 Hz/s. A missing value is 0x8000
+(of a polar phasor: its angle), NaN among floats.
+"""
+
+from __future__ import annotations
+
+import struct
+from cmath import polar, rect
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from math import isnan, nan
+from typing import TYPE_CHECKING, NamedTuple
+
+from rpmu.c37118.channels import AnalogChannel, PhasorChannel, PmuConfig
+from rpmu.c37118.envelope import MIN_FRAME_SIZE
+from rpmu.c37118.fields import Format, Stat
+from rpmu.errors import InputError
+
+if TYPE_CHECKING:
+    from rpmu.c37118.config import ConfigFrame
+
+Number = int | float
+Values = tuple[Number, ...]
+
+MISSING = -0x8000  # 0x8000 as int16
+ANGLE_UNIT_RAD = 1e-4
+FREQUENCY_UNITS_PER_HZ = 1000
+ROCOF_UNITS_PER_HZ_PER_S = 100
+_MISSING_PHASOR = complex(nan, nan)
+
+
+@dataclass(frozen=True, slots=True)
+class PmuData:
+    """What one PMU reports in one data frame, in engineering units; missing values are NaN.
+
+    Attributes:
+        phasors: RMS volts or amperes and synchrophasor angle, complex, in the order of the configuration.
+        frequency_hz: frequency (not the deviation).
+        rocof_hz_per_s: rate of change of frequency.
+        analogs: analog values, scaled.
+        digitals: digital words.
+        stat: STAT.
+    """
+
+    phasors: tuple[complex, ...] = ()
+    frequency_hz: float = nan
+    rocof_hz_per_s: float = nan
+    analogs: tuple[float, ...] = ()
+    digitals: tuple[int, ...] = ()
+    stat: Stat = Stat(0)  # noqa: RUF009 - an immutable int
+
+
+class PmuRaw(NamedTuple):
+    """The same as the numbers on the wire.
+
+    Attributes:
+        stat: STAT.
+        phasors: pairs (real, imaginary) or (magnitude, angle), integers or floats as FORMAT says.
+        freq: FREQ: mHz off nominal if integer, Hz if float.
+        dfreq: DFREQ: 0.01 Hz/s if integer, Hz/s if float.
+        analogs: ANALOG.
+        digitals: DIGITAL.
+    """
+
+    stat: int
+    phasors: tuple[tuple[Number, Number], ...]
+    freq: Number
+    dfreq: Number
+    analogs: Values
+    digitals: tuple[int, ...]
+
+
+class PmuLayout:
+    """Where one PMU's numbers are in the flat tuple, and how they convert."""
+
+    def __init__(self, pmu: PmuConfig, start: int) -> None:
+        self.name = pmu.name
+        self.counts = (len(pmu.phasors), len(pmu.analogs), len(pmu.digitals))
+        self.start = start
+        self.freq_at = start + 1 + 2 * len(pmu.phasors)
+        self.analogs_at = self.freq_at + 2
+        self.digitals_at = self.analogs_at + len(pmu.analogs)
+        self.stop = self.digitals_at + len(pmu.digitals)
+        self.codes = _codes(pmu)
+        self._nominal = None if pmu.format & Format.FLOAT_FREQUENCY else pmu.nominal_hz * FREQUENCY_UNITS_PER_HZ
+        self._read_phasors, self._write_phasors = _phasor_functions(pmu)
+        self._analogs = None if pmu.format & Format.FLOAT_ANALOGS else pmu.analogs
+
+    def read(self, values: Values) -> PmuData:
+        """Engineering values of this PMU out of a frame's flat tuple."""
+        freq, dfreq = values[self.freq_at], values[self.freq_at + 1]
+        if self._nominal is not None:
+            freq = nan if freq == MISSING else (self._nominal + freq) / FREQUENCY_UNITS_PER_HZ
+            dfreq = nan if dfreq == MISSING else dfreq / ROCOF_UNITS_PER_HZ_PER_S
+        analogs = values[self.analogs_at : self.digitals_at]
+        if self._analogs:
+            analogs = tuple(map(_scaled_analog, self._analogs, analogs))
+        return PmuData(
+            self._read_phasors(values[self.start + 1 : self.freq_at]),
+            freq,
+            dfreq,
+            analogs,
+            values[self.digitals_at : self.stop],  # type: ignore[arg-type]  # the layout makes them integers
+            Stat(values[self.start]),
+        )
+
+    def raw(self, values: Values) -> PmuRaw:
+        """The same numbers as they are on the wire, only sorted."""
+        pairs = values[self.start + 1 : self.freq_at]
+        return PmuRaw(
+            values[self.start],  # type: ignore[arg-type]  # the layout makes STAT and the digitals integers
+            tuple(zip(pairs[::2], pairs[1::2], strict=True)),
+            values[self.freq_at],
+            values[self.freq_at + 1],
+            values[self.analogs_at : self.digitals_at],
+            values[self.digitals_at : self.stop],  # type: ignore[arg-type]
+        )
+
+    def write(self, data: PmuData) -> Values:
+        """Numbers for the wire. What an integer format cannot hold becomes missing (0x8000), as NaN does.
+
+        Raises:
+            InputError: the number of phasors, analogs or digitals is not the configuration's.
+        """
+        if (len(data.phasors), len(data.analogs), len(data.digitals)) != self.counts:
+            raise self._wrong_counts(data)
+        freq, dfreq = data.frequency_hz, data.rocof_hz_per_s
+        if self._nominal is not None:
+            freq = _int16(freq * FREQUENCY_UNITS_PER_HZ - self._nominal)
+            dfreq = _int16(dfreq * ROCOF_UNITS_PER_HZ_PER_S)
+        analogs: Sequence[Number] = data.analogs
+        if self._analogs:
+            analogs = tuple(map(_unscaled_analog, self._analogs, analogs))
+        return (data.stat, *self._write_phasors(data.phasors), freq, dfreq, *analogs, *data.digitals)
+
+    def _wrong_counts(self, data: PmuData) -> InputError:
+        got = (len(data.phasors), len(data.analogs), len(data.digitals))
+        return InputError(
+            f"PMU {self.name!r}: {got[0]} phasors, {got[1]} analogs and {got[2]} digital words given, but its "
+            f"configuration has {self.counts[0]}, {self.counts[1]} and {self.counts[2]}"
+        )
+
+
+class Layout:
+    """The layout of all data frames of one configuration.
+
+    Attributes:
+        body: packs and unpacks the flat tuple of all numbers between FRACSEC and CHK.
+        frame_size: FRAMESIZE of every data frame.
+        pmus: one part per PMU.
+    """
+
+    def __init__(self, config: ConfigFrame) -> None:
+        start = 0
+        parts = []
+        for pmu in config.pmus:
+            parts.append(PmuLayout(pmu, start))
+            start = parts[-1].stop
+        self.pmus = tuple(parts)
+        self.body = struct.Struct(">" + "".join(part.codes for part in parts))
+        self.frame_size = MIN_FRAME_SIZE + self.body.size
+        self.read_single = self.pmus[0].read if len(self.pmus) == 1 else None
+
+
+def _codes(pmu: PmuConfig) -> str:
+    """The `struct` codes of one PMU's block."""
+    fmt = pmu.format
+    phasor = "ff" if fmt & Format.FLOAT_PHASORS else "Hh" if fmt & Format.POLAR else "hh"
+    frequency = "ff" if fmt & Format.FLOAT_FREQUENCY else "hh"
+    analog = "f" if fmt & Format.FLOAT_ANALOGS else "h"
+    digitals = f"{len(pmu.digitals)}H"
+    return "H" + phasor * len(pmu.phasors) + frequency + analog * len(pmu.analogs) + digitals
+
+
+def _int16(value: float) -> int:
+    """Nearest int16, or the mark of a missing value where there is none."""
+    return round(value) if -32767.5 <= value <= 32767.49 else MISSING
+
+
+def _scaled_analog(channel: AnalogChannel, raw: Number) -> float:
+    return nan if raw == MISSING else raw * channel.scale + channel.offset
+
+
+def _unscaled_analog(channel: AnalogChannel, value: float) -> int:
+    return _int16((value - channel.offset) / channel.scale) if channel.scale else MISSING
+
+
+ReadPhasors = Callable[[Values], tuple[complex, ...]]
+WritePhasors = Callable[[Iterable[complex]], Iterable[Number]]
+
+
+def _phasor_functions(pmu: PmuConfig) -> tuple[ReadPhasors, WritePhasors]:
+    """Conversions of this PMU's phasors from and to pairs of numbers.
+
+    Float phasors are already in engineering units: PHUNIT and PHSCALE do not apply to them.
+    """
+    if pmu.format & Format.FLOAT_PHASORS:
+        return (_read_float_polar, _write_float_polar) if pmu.format & Format.POLAR else (_read_float, _write_float)
+    read_one, write_one = (_read_polar, _write_polar) if pmu.format & Format.POLAR else (_read_rect, _write_rect)
+    channels = pmu.phasors
+
+    def read(pairs: Values) -> tuple[complex, ...]:
+        return tuple(map(read_one, channels, pairs[::2], pairs[1::2]))
+
+    def write(phasors: Iterable[complex]) -> list[Number]:
+        return [number for channel, z in zip(channels, phasors, strict=True) for number in write_one(channel, z)]
+
+    return read, write
+
+
+def _read_float_polar(pairs: Values) -> tuple[complex, ...]:
+    try:
+        return tuple(map(rect, pairs[::2], pairs[1::2]))
+    except ValueError:  # an infinite angle has no direction
+        return tuple(
+            _MISSING_PHASOR if angle in (float("inf"), float("-inf")) else rect(magnitude, angle)
+            for magnitude, angle in zip(pairs[::2], pairs[1::2], strict=True)
+        )
+
+
+def _write_float_polar(phasors: Iterable[complex]) -> list[Number]:
+    return [number for pair in map(polar, phasors) for number in pair]
+
+
+def _read_float(pairs: Values) -> tuple[complex, ...]:
+    return tuple(map(complex, pairs[::2], pairs[1::2]))
+
+
+def _write_float(phasors: Iterable[complex]) -> list[Number]:
+    return [number for z in phasors for number in (z.real, z.imag)]
+
+
+def _read_rect(channel: PhasorChannel, real: Number, imag: Number) -> complex:
+    if MISSING in (real, imag):
+        return _MISSING_PHASOR
+    z = complex(real, imag) * channel.scale
+    return z * rect(1.0, -channel.angle_rad) if channel.angle_rad else z
+
+
+def _write_rect(channel: PhasorChannel, z: complex) -> tuple[int, int]:
+    if not channel.scale:
+        return MISSING, MISSING
+    if channel.angle_rad:
+        z *= rect(1.0, channel.angle_rad)
+    real, imag = _int16(z.real / channel.scale), _int16(z.imag / channel.scale)
+    return (MISSING, MISSING) if MISSING in (real, imag) else (real, imag)
+
+
+def _read_polar(channel: PhasorChannel, magnitude: Number, angle: Number) -> complex:
+    if angle == MISSING:
+        return _MISSING_PHASOR
+    return rect(magnitude * channel.scale, angle * ANGLE_UNIT_RAD - channel.angle_rad)
+
+
+def _write_polar(channel: PhasorChannel, z: complex) -> tuple[int, int]:
+    if channel.angle_rad:
+        z *= rect(1.0, channel.angle_rad)
+    magnitude, angle = polar(z)
+    counts = magnitude / channel.scale if channel.scale else nan
+    if isnan(angle) or not counts < 65535.5:
+        return -MISSING, MISSING
+    return round(counts), round(angle / ANGLE_UNIT_RAD)
