@@ -1,0 +1,71 @@
+"""The scan numbers tied to the PRU counter, which runs on when the ADC is restarted.
+
+Both come from one crystal: a scan is an exact number of 5 ns ticks, so counter - scan * ticks is one constant for as
+long as the sequencer runs (an epoch), plus the 0 to 100 ticks by which the PRU reads late. The smallest value seen is
+the constant. At a restart it jumps by the time that the sampling instants moved: that carries the clock across, to
+within the lateness. It also places an edge seen at a PRU pin, which is known in ticks, among the scans.
+"""
+
+from __future__ import annotations
+
+import math
+
+from rpmu.acquire.blocks import COUNTER_HZ, AcquisitionInfo, PpsEvent
+from rpmu.timing.edge import Edge
+
+LATE_TICKS = 100.0  # the PRU reads a scan at most about this late
+CONVERSION_CLOCKS = 13  # from the sampling instant to the result
+TICK_NS = 1e9 / COUNTER_HZ
+
+
+class CounterBridge:
+    """Scan numbers and counter ticks.
+
+    Attributes:
+        epoch: of the scans seen last; 0 before any.
+        epochs: restarts bridged.
+    """
+
+    def __init__(self, info: AcquisitionInfo) -> None:
+        self._ticks = info.counter_ticks_per_scan
+        self._sampled_before = CONVERSION_CLOCKS / info.scan_adc_clocks  # scans from sampling instant to result
+        self.epoch = 0
+        self.epochs = 0
+        self._constant = math.nan  # ticks
+        self._seen = 0
+
+    def see(self, epoch: int, scan: int, counter: int) -> tuple[float, float]:
+        """Take in when a scan was read.
+
+        Args:
+            epoch: its epoch.
+            scan: its number.
+            counter: the counter when it was read.
+
+        Returns:
+            By how many scans the sampling instants have moved (0 within an epoch), and the standard uncertainty of
+            that, ns.
+        """
+        late = float(counter * self._ticks.denominator - scan * self._ticks.numerator) / self._ticks.denominator
+        if epoch == self.epoch:
+            self._constant = min(self._constant, late)
+            self._seen += 1
+            return 0.0, 0.0
+        first, before, seen = self.epoch == 0, self._constant, self._seen
+        self.epoch, self._constant, self._seen = epoch, late, 1
+        if first:
+            return 0.0, 0.0
+        self.epochs += 1
+        if seen > 1:  # the old constant is a minimum, the new one an average reading so far
+            late -= LATE_TICKS / 2
+        return (late - before) / float(self._ticks), LATE_TICKS * TICK_NS / math.sqrt(12 if seen > 1 else 6)
+
+    def pin_edge(self, event: PpsEvent, latency_ns: float) -> Edge:
+        """Place an edge seen at the pin among the scans: anywhere between two looks at it."""
+        ticks = float(self._ticks)
+        middle = (event.counter_before + event.counter_after) / 2 - latency_ns / TICK_NS
+        half_width = (event.counter_after - event.counter_before) / 2 / ticks
+        base = event.first_scan * self._ticks
+        after = float(round(middle * 2) * base.denominator - 2 * base.numerator) / (2 * base.denominator)
+        fraction = (after - self._constant) / ticks + self._sampled_before
+        return Edge(event.first_scan, fraction, half_width / math.sqrt(3), half_width)

@@ -1,0 +1,171 @@
+"""Leap seconds: when they come, and what SOC and the leap bits are around them.
+
+Inside, time is a *continuous* scale: it equals UTC (seconds since the Unix epoch) when the second gets its name and
+then counts on, straight through a leap second, so that no sample and no report instant is ever repeated or skipped.
+Only at the wire does a leap second exist: SOC is the POSIX count, in which 23:59:60 bears the number of the following
+00:00:00, and the leap bits tell the two apart (pending in 23:59:60, occurred in 00:00:00). A deleted second is a SOC
+that does not occur.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from rpmu.errors import InputError
+
+NTP_TO_UNIX_S = 2_208_988_800  # 1900-01-01 to 1970-01-01
+DAY_S = 86_400
+PENDING_S = 59  # set at most 60 s and at least 1 s before; the margin covers reports in flight
+OCCURRED_S = DAY_S
+
+
+@dataclass(frozen=True, order=True)
+class LeapSecond:
+    """One leap second.
+
+    Attributes:
+        midnight: Unix count of the 00:00:00 UTC that follows it.
+        step: +1 inserts 23:59:60, -1 deletes 23:59:59.
+    """
+
+    midnight: int
+    step: int
+
+    def __post_init__(self) -> None:
+        if self.step not in (1, -1) or self.midnight % DAY_S:
+            raise InputError(f"leap second {self.midnight} {self.step:+d}: must be +1 or -1 at a midnight UTC")
+
+
+@dataclass(frozen=True)
+class LeapState:
+    """SOC and leap bits of one instant.
+
+    Attributes:
+        soc: Unix count of the UTC second, as POSIX counts it.
+        pending: a leap second comes within a minute, or this is it.
+        occurred: a leap second was less than 24 h ago.
+        delete: the direction, for either bit: False adds, True deletes.
+    """
+
+    soc: int
+    pending: bool = False
+    occurred: bool = False
+    delete: bool = False
+
+    @property
+    def bits(self) -> int:
+        """Bits 6-4 of the TIME_QUALITY byte.
+
+        === ================================================================
+        bit meaning
+        === ================================================================
+        6   direction: 0 a second is added, 1 a second is deleted
+        5   occurred: set from the first second after, for 24 h
+        4   pending: set at most 60 s before, cleared in the second after
+        === ================================================================
+        """
+        return self.delete << 6 | self.occurred << 5 | self.pending << 4
+
+
+@dataclass
+class LeapSchedule:
+    """The known leap seconds, and the continuous scale that they bend into UTC.
+
+    Attributes:
+        leaps: leap seconds, in order.
+        origin: UTC second at which the continuous scale equals UTC; leap seconds before it are in it already.
+        expires: Unix count after which the source says nothing; 0 if there is no source.
+    """
+
+    leaps: list[LeapSecond] = field(default_factory=list)
+    origin: int = 0
+    expires: int = 0
+
+    def add(self, leap: LeapSecond) -> None:
+        """Take note of one more leap second; a known one changes nothing."""
+        if all(known.midnight != leap.midnight for known in self.leaps):
+            self.leaps = sorted([*self.leaps, leap])
+
+    def state(self, second: int) -> LeapState:
+        """SOC and leap bits of a second of the continuous scale."""
+        offset = 0
+        state = LeapState(second)
+        for leap in self.leaps:
+            # First second after the leap second on the continuous scale, whose UTC is `midnight`.
+            after = leap.midnight + leap.step - offset if leap.midnight > self.origin else leap.midnight - offset
+            if leap.midnight > self.origin and second >= after:
+                offset -= leap.step
+            if after <= second < after + OCCURRED_S:
+                state = LeapState(0, occurred=True, delete=leap.step < 0)
+            elif after - PENDING_S - 1 <= second < after:
+                state = LeapState(0, pending=True, delete=leap.step < 0)
+        return LeapState(second + offset, state.pending, state.occurred, state.delete)
+
+    def continuous(self, utc: int, leap_second: bool = False) -> int:
+        """The second of the continuous scale that a receiver's UTC second is.
+
+        Args:
+            utc: Unix count, as POSIX counts it (23:59:60 as the following 00:00:00).
+            leap_second: it is 23:59:60 itself.
+        """
+        passed = sum(leap.step for leap in self.leaps if self.origin < leap.midnight <= utc)
+        return utc + passed - leap_second
+
+
+def parse_leap_file(text: str) -> LeapSchedule:
+    """Leap seconds from the text of a `leap-seconds.list` (IERS and NIST) or tzdata `leapseconds` file.
+
+    Args:
+        text: the whole file, e.g. of /usr/share/zoneinfo/leap-seconds.list.
+
+    Returns:
+        The schedule with its date of expiry.
+
+    Raises:
+        InputError: if it is neither format.
+    """
+    lines = text.splitlines()
+    if any(line.startswith(("Leap\t", "Leap ")) for line in lines):
+        return _parse_tzdata(lines)
+    return _parse_ntp(lines)
+
+
+def _parse_ntp(lines: Iterable[str]) -> LeapSchedule:
+    """`leap-seconds.list`: NTP second and TAI - UTC per line, `#@` the expiry."""
+    schedule = LeapSchedule()
+    previous = None
+    for number, line in enumerate(lines, start=1):
+        words = line.split()
+        try:
+            if words[:1] == ["#@"]:
+                schedule.expires = int(words[1]) - NTP_TO_UNIX_S
+            if not words or words[0].startswith("#"):
+                continue
+            midnight, offset = int(words[0]) - NTP_TO_UNIX_S, int(words[1])
+        except (IndexError, ValueError):
+            raise InputError(f"leap-second file, line {number}: {line!r} is not 'NTP-seconds TAI-offset'") from None
+        if previous is not None and offset != previous:
+            schedule.add(LeapSecond(midnight, offset - previous))
+        previous = offset
+    if previous is None:
+        raise InputError("leap-second file: holds no leap second; expected leap-seconds.list or tzdata's leapseconds")
+    return schedule
+
+
+def _parse_tzdata(lines: Iterable[str]) -> LeapSchedule:
+    """`leapseconds`: lines `Leap YEAR MONTH DAY HH:MM:SS +|- S`, and `#expires UNIX-SECONDS`."""
+    schedule = LeapSchedule()
+    for number, line in enumerate(lines, start=1):
+        words = line.split()
+        if words[:1] == ["#expires"] and len(words) > 1 and words[1].isdigit():
+            schedule.expires = int(words[1])
+        if words[:1] != ["Leap"]:
+            continue
+        try:
+            day = datetime.strptime(" ".join(words[1:4]), "%Y %b %d").replace(tzinfo=UTC)
+            schedule.add(LeapSecond(int(day.timestamp()) + DAY_S, {"+": 1, "-": -1}[words[5]]))
+        except (IndexError, KeyError, ValueError):
+            raise InputError(f"leap-second file, line {number}: {line!r} is not a tzdata leap second") from None
+    return schedule

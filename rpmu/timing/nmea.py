@@ -1,0 +1,250 @@
+"""NMEA 0183 from any receiver: a stream of bytes in, checked sentences out.
+
+The splitter finds sentences among binary, joined, cut and commented bytes and notes the scan number at which each
+began. Checksum and validity are checked here and not by pynmea2, because its two versions in Debian disagree: 1.15
+calls a sentence valid that 1.19 does not (u-blox receivers always send navigation status V, "not provided", which says
+nothing of the fix), and one gives naive times where the other gives aware ones. pynmea2 names the fields; their raw
+text is read here, which also lets 23:59:60 through. Nothing is dropped silently: every sentence counts, as good or by
+the reason why not.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from datetime import date
+from functools import reduce
+from operator import xor
+from typing import Any
+
+import pynmea2
+
+LONGEST_SENTENCE = 300  # NMEA allows 82; $PMTKCHN of a real receiver has 200
+ROLLOVER_S = 1024 * 7 * 86_400
+UNIX_EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
+MODES_WITHOUT_FIX = frozenset("NEMS")  # not valid, estimated, manual, simulator: none of them vouches for a PPS
+FIX_QUALITIES = frozenset({1, 2, 3, 4, 5, 9})  # GGA: autonomous, differential, PPS, RTK, float RTK, SBAS
+_SENTENCE = re.compile(rb"([A-Z][0-9A-Z]{2,9},[^*]*)\*([0-9A-Fa-f]{2})[ \t]*")
+_CLOCK = re.compile(r"(\d\d)(\d\d)(\d\d)(?:\.(\d{1,9}))?")
+
+
+@dataclass(frozen=True)
+class NmeaTime:
+    """A UTC instant of a sentence.
+
+    Attributes:
+        second: Unix count; for 23:59:60 that of the following 00:00:00, as POSIX counts.
+        fraction_ns: ns into the second.
+        leap_second: it is 23:59:60.
+        rollovers: week rollovers (1024 weeks each) that were taken off the receiver's date.
+    """
+
+    second: int
+    fraction_ns: int = 0
+    leap_second: bool = False
+    rollovers: int = 0
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """One sentence with a right checksum.
+
+    Attributes:
+        kind: "RMC", "GGA", "GSA", "ZDA", another standard three letters, or the whole address of a proprietary one.
+        talker: "GP", "GN", ...; "P" for proprietary sentences.
+        scan: newest scan number when its first byte had been read.
+        fields: everything between the commas after the address.
+        time: UTC, if the sentence has date and time (RMC, ZDA).
+        valid: whether the receiver vouches for its fix; None if this kind of sentence does not say.
+        fix: 0 none, 1 autonomous or of unknown kind, 2 differential, as GGA or RMC say; None if it does not say.
+        dimensions: 1 none, 2 or 3 (GSA); None otherwise.
+        satellites: used (GGA); None otherwise.
+        hdop: horizontal dilution of precision (GGA, GSA); None otherwise.
+    """
+
+    kind: str
+    talker: str
+    scan: int
+    fields: tuple[str, ...]
+    time: NmeaTime | None = None
+    valid: bool | None = None
+    fix: int | None = None
+    dimensions: int | None = None
+    satellites: int | None = None
+    hdop: float | None = None
+
+
+class NmeaStream:
+    """Splits the bytes of a serial port into sentences.
+
+    Attributes:
+        good: sentences by kind.
+        bad: discarded ones by reason: "checksum", "no checksum", "cut", "too long", "binary", "fields".
+    """
+
+    def __init__(self, not_before: int = 0) -> None:
+        """See `TimingSettings.not_before` for the date that decides on week rollovers."""
+        self.good: Counter[str] = Counter()
+        self.bad: Counter[str] = Counter()
+        self._not_before = not_before
+        self._line: bytearray | None = None  # the sentence under way, without its $
+        self._scan = 0
+
+    def feed(self, data: bytes, at_scan: int) -> list[Sentence]:
+        """Take bytes in pieces of any size.
+
+        Args:
+            data: what was read.
+            at_scan: newest scan number at the time of reading.
+
+        Returns:
+            The sentences that became complete, in order.
+        """
+        sentences: list[Sentence | None] = []
+        for piece in re.split(rb"([$\r\n])", data):
+            if piece == b"$":
+                sentences.append(self._finish(joined=True))
+                self._line, self._scan = bytearray(), at_scan
+            elif piece in (b"\r", b"\n"):
+                sentences.append(self._finish())
+            elif self._line is not None:
+                self._line += piece
+                if len(self._line) > LONGEST_SENTENCE:
+                    self._reject("too long")
+        return [sentence for sentence in sentences if sentence is not None]
+
+    def _reject(self, reason: str) -> None:
+        self.bad[reason] += 1
+        self._line = None
+
+    def _finish(self, joined: bool = False) -> Sentence | None:
+        """End of the sentence under way: check it and read it."""
+        if self._line is None:
+            return None
+        line, self._line = bytes(self._line), None
+        if any(byte < 0x20 or byte > 0x7E for byte in line):
+            self._reject("binary")
+            return None
+        match = _SENTENCE.fullmatch(line)
+        if match is None:
+            self._reject("cut" if joined or b"*" in line else "no checksum")
+            return None
+        body, checksum = match[1], int(match[2], 16)
+        if reduce(xor, body) != checksum:
+            self._reject("checksum")
+            return None
+        try:
+            sentence = parse(body.decode("ascii"), self._scan, self._not_before)
+        except ValueError:
+            self._reject("fields")
+            return None
+        self.good[sentence.kind] += 1
+        return sentence
+
+
+def parse(body: str, scan: int, not_before: int = 0) -> Sentence:
+    """Read the text of one sentence, from its address to before the asterisk.
+
+    Args:
+        body: e.g. "GPZDA,202640.000,13,04,2015,,".
+        scan: newest scan number when it began.
+        not_before: dates before this Unix count are taken for week rollovers.
+
+    Returns:
+        The sentence; kinds that say nothing of time or fix come back with the bare fields.
+
+    Raises:
+        ValueError: if a field of a known kind is malformed, or there are too few of them.
+    """
+    address, *fields = body.split(",")
+    if address.startswith("P"):
+        return Sentence(address, "P", scan, tuple(fields))
+    talker, kind = address[:-3], address[-3:]
+    reader = {"RMC": _rmc, "GGA": _gga, "GSA": _gsa, "ZDA": _zda}.get(kind)
+    found = reader(_named(body), not_before) if reader and len(talker) == 2 else {}
+    return Sentence(kind, talker, scan, tuple(fields), **found)
+
+
+def _named(body: str) -> dict[str, str]:
+    """The raw fields under the names that pynmea2 gives them; missing ones at the end are empty."""
+    try:
+        message = pynmea2.parse("$" + body, check=False)
+    except pynmea2.ParseError as error:
+        raise ValueError(str(error)) from None
+    names = [field[1] for field in message.fields]
+    return dict.fromkeys(names, "") | dict(zip(names, message.data, strict=False))
+
+
+def _rmc(raw: dict[str, str], not_before: int) -> dict[str, Any]:
+    if raw["status"] not in ("A", "V"):
+        raise ValueError(f"status is {raw['status']!r}, not A or V")
+    mode = raw.get("mode_indicator", "")
+    valid = raw["status"] == "A" and mode not in MODES_WITHOUT_FIX
+    time = None
+    if raw["timestamp"] and raw["datestamp"]:
+        day, month, year = _numbers(raw["datestamp"], 2, 2, 2)
+        time = _time(raw["timestamp"], year + (1900 if year >= 80 else 2000), month, day, not_before)
+    elif valid:
+        raise ValueError("valid, but without time or date")
+    return {"time": time, "valid": valid, "fix": (2 if mode in ("D", "F", "R", "P") else 1) if valid else 0}
+
+
+def _zda(raw: dict[str, str], not_before: int) -> dict[str, Any]:
+    if not (raw["timestamp"] and raw["year"] and raw["month"] and raw["day"]):
+        return {}
+    (day,), (month,), (year,) = _numbers(raw["day"], 2), _numbers(raw["month"], 2), _numbers(raw["year"], 4)
+    return {"time": _time(raw["timestamp"], year, month, day, not_before)}
+
+
+def _gga(raw: dict[str, str], _not_before: int) -> dict[str, Any]:
+    found: dict[str, Any] = {"satellites": _integer(raw["num_sats"]), "hdop": _decimal(raw["horizontal_dil"])}
+    quality = _integer(raw["gps_qual"])
+    if quality is not None:  # a GPSDO leaves it empty: then GGA says nothing of the fix
+        found["valid"] = quality in FIX_QUALITIES
+        found["fix"] = (1 if quality == 1 else 2) if found["valid"] else 0
+    return found
+
+
+def _gsa(raw: dict[str, str], _not_before: int) -> dict[str, Any]:
+    return {"dimensions": _integer(raw["mode_fix_type"]), "hdop": _decimal(raw["hdop"])}
+
+
+def _numbers(text: str, *widths: int) -> list[int]:
+    """Digits of fixed widths; anything else is an error ("2208-1" comes from a real receiver)."""
+    if len(text) != sum(widths) or not (text.isascii() and text.isdigit()):
+        raise ValueError(f"{text!r} is not {sum(widths)} digits")
+    numbers, start = [], 0
+    for width in widths:
+        numbers.append(int(text[start : start + width]))
+        start += width
+    return numbers
+
+
+def _integer(text: str) -> int | None:
+    if not text:
+        return None
+    return _numbers(text, len(text))[0]
+
+
+def _decimal(text: str) -> float | None:
+    if not text:
+        return None
+    if not re.fullmatch(r"\d{1,6}(\.\d{0,9})?", text):
+        raise ValueError(f"{text!r} is not a positive decimal number")
+    return float(text)
+
+
+def _time(clock: str, year: int, month: int, day: int, not_before: int) -> NmeaTime:
+    """UTC from a sentence's clock and date; `date` refuses the impossible ones."""
+    match = _CLOCK.fullmatch(clock)
+    if match is None:
+        raise ValueError(f"{clock!r} is not hhmmss.sss")
+    hour, minute, second = int(match[1]), int(match[2]), int(match[3])
+    leap_second = (hour, minute, second) == (23, 59, 60)
+    if hour > 23 or minute > 59 or (second > 59 and not leap_second):
+        raise ValueError(f"{clock!r} is no time of day")
+    days = date(year, month, day).toordinal() - UNIX_EPOCH_ORDINAL
+    unix = days * 86_400 + hour * 3600 + minute * 60 + second
+    rollovers = max(0, -((unix - not_before) // ROLLOVER_S))
+    return NmeaTime(unix + rollovers * ROLLOVER_S, int((match[4] or "").ljust(9, "0")), leap_second, rollovers)

@@ -1,0 +1,57 @@
+"""What the NMEA sentences say about the receiver itself: fix, satellites, and whether it vouches for its PPS."""
+
+from __future__ import annotations
+
+import math
+
+from rpmu.timing.nmea import Sentence
+
+RESTARTED = {"PMTK010": {"001"}, "PMTK011": {"MTKGPS"}}  # start-up messages of MediaTek receivers
+
+
+class ReceiverState:
+    """The latest word of the receiver, with its age.
+
+    Attributes:
+        fix: 0 none, 1 autonomous, 2 differential.
+        dimensions: 1 none, 2 or 3; 0 if it does not say.
+        satellites: used, None if it does not say.
+        hdop: None if it does not say.
+        heard_s: when the last sentence that says whether there is a fix came.
+    """
+
+    def __init__(self) -> None:
+        self.fix = 0
+        self.dimensions = 0
+        self.satellites: int | None = None
+        self.hdop: float | None = None
+        self.heard_s = -math.inf
+
+    def take(self, sentence: Sentence, now_s: float) -> None:
+        """Note what a sentence says of the fix."""
+        if sentence.fix is not None:
+            self.heard_s = now_s
+            # RMC without a mode says 1 where GGA said 2: within a second the better word stands.
+            better = sentence.kind == "RMC" and sentence.fix == 1 and self.fix == 2
+            self.fix = self.fix if better else sentence.fix
+        if sentence.kind == "GSA" and sentence.dimensions is not None:
+            self.dimensions = sentence.dimensions
+        if sentence.satellites is not None:
+            self.satellites = sentence.satellites
+        if sentence.hdop is not None:
+            self.hdop = sentence.hdop
+
+    def no_voucher(self, now_s: float, timeout_s: float) -> str:
+        """Why the PPS must not be used; empty if the receiver vouches for it."""
+        if self.heard_s == -math.inf:
+            return "nothing heard from the GPS receiver"
+        if now_s - self.heard_s > timeout_s:
+            return f"the GPS receiver is silent for {math.floor(now_s - self.heard_s)} s"
+        return "" if self.fix else "the GPS receiver has no fix"
+
+
+def shows_no_date(sentence: Sentence) -> bool:
+    """Whether the receiver started cold: it says so, or it does not know the date."""
+    if sentence.kind in RESTARTED:
+        return bool(sentence.fields) and sentence.fields[0] in RESTARTED[sentence.kind]
+    return sentence.kind == "RMC" and sentence.valid is False and (sentence.time is None or sentence.time.rollovers > 0)

@@ -1,0 +1,188 @@
+"""What the timing room says about itself: one frozen status, the codes of a report, and the status word.
+
+The status word is a DIGITAL word of the data frame with one named bit per fact, as the thesis asks, so that a PDC
+that knows nothing of us can plot "GPS fix" beside the phasor; the analog values are optional companions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from rpmu.timing.codes import MSG_TQ_WORDS, PMU_TQ_WORDS, UNLOCKED_TIME_WORDS
+from rpmu.timing.states import LockState
+
+# Bit 0 first, as the channel names of a digital word are listed in the configuration frames (16 of at most 16 bytes).
+STATUS_BIT_NAMES = (
+    "GPS FIX",
+    "PPS PRESENT",
+    "TIME LOCKED",
+    "CALIBRATED",
+    "INPUT CLIPPED",
+    "RING GAP",
+    "PRU FAULT",
+    *("",) * 9,
+)
+STATUS_NORMAL_MASK = 0  # all bits normally read ...
+STATUS_VALID_MASK = 0x007F  # ... and the first seven are in use
+STATUS_ANALOG_NAMES = ("TIME SIGMA NS", "CRYSTAL PPM", "SATELLITES")
+
+
+def status_word(
+    *,
+    gps_fix: bool,
+    pps_present: bool,
+    time_locked: bool,
+    calibrated: bool = False,
+    input_clipped: bool = False,
+    ring_gap: bool = False,
+    pru_fault: bool = False,
+) -> int:
+    """The DIGITAL word; bit i is called STATUS_BIT_NAMES[i]."""
+    bits = (gps_fix, pps_present, time_locked, calibrated, input_clipped, ring_gap, pru_fault)
+    return sum(bool(bit) << i for i, bit in enumerate(bits))
+
+
+@dataclass(frozen=True)
+class TimeCounters:
+    """What was seen and what was dropped, since the start.
+
+    Attributes:
+        edges: PPS events.
+        accepted: edges the clock took in.
+        rejected: edges too far from their prediction, double and spurious ones included.
+        bad: events that were no edge.
+        unvouched: edges left aside because the receiver did not vouch for them.
+        missing: seconds without an accepted edge while the clock ran.
+        double: rejected edges in a second that had a good one already.
+        resyncs: corrections of the time above the limit, whole seconds included.
+        epochs: restarts of the ADC bridged by the counter.
+        nmea_good: sentences by kind.
+        nmea_bad: discarded sentences by reason.
+    """
+
+    edges: int = 0
+    accepted: int = 0
+    rejected: int = 0
+    bad: int = 0
+    unvouched: int = 0
+    missing: int = 0
+    double: int = 0
+    resyncs: int = 0
+    epochs: int = 0
+    nmea_good: Mapping[str, int] = field(default_factory=dict)
+    nmea_bad: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TimeCodes:
+    """The codes of STAT and TIME_QUALITY that belong to time.
+
+    Attributes:
+        msg_tq: MSG_TQ, bits 3-0 of TIME_QUALITY (`codes.message_time_quality`).
+        pmu_tq: PMU_TQ, bits 8-6 of STAT (`codes.pmu_time_quality`).
+        unlocked_time: bits 5-4 of STAT (`codes.unlocked_time`).
+        in_sync: STAT bit 13 is the opposite of this.
+    """
+
+    msg_tq: int
+    pmu_tq: int
+    unlocked_time: int
+    in_sync: bool
+
+    @property
+    def stat_bits(self) -> int:
+        """Bits 13 and 8-4 of STAT, in place."""
+        return (not self.in_sync) << 13 | self.pmu_tq << 6 | self.unlocked_time << 4
+
+    @property
+    def words(self) -> str:
+        """The codes in words."""
+        return (
+            f"MSG_TQ {self.msg_tq:X}: {MSG_TQ_WORDS[self.msg_tq]}; PMU_TQ {self.pmu_tq}: {PMU_TQ_WORDS[self.pmu_tq]}; "
+            f"{'in sync' if self.in_sync else 'not in sync'}, {UNLOCKED_TIME_WORDS[self.unlocked_time]}"
+        )
+
+
+@dataclass(frozen=True)
+class ReportTime:
+    """Everything about time in the frame of one report.
+
+    Attributes:
+        soc: second of century for the frame, leap seconds applied.
+        leap_bits: bits 6-4 of the TIME_QUALITY byte.
+        codes: the quality codes.
+    """
+
+    soc: int
+    leap_bits: int
+    codes: TimeCodes
+
+    @property
+    def time_quality(self) -> int:
+        """The whole TIME_QUALITY byte."""
+        return self.leap_bits | self.codes.msg_tq
+
+    @property
+    def msg_tq(self) -> int:
+        """MSG_TQ, bits 3-0 of TIME_QUALITY."""
+        return self.codes.msg_tq
+
+    @property
+    def stat_bits(self) -> int:
+        """Bits 13 and 8-4 of STAT, in place."""
+        return self.codes.stat_bits
+
+
+@dataclass(frozen=True)
+class TimeStatus:
+    """The state of the clock at one moment.
+
+    Attributes:
+        state: cold, acquiring, locked, holdover or unlocked.
+        reason: why, in words.
+        codes: what a report carries now.
+        residual_last_ns: last accepted edge against its prediction, ns; NaN before the first.
+        residual_rms_ns: RMS of the last 60 of them.
+        sigma_ns: standard uncertainty of the time, ns; infinite where nothing is known.
+        bound_ns: what the error is not expected to exceed, ns; the codes follow it.
+        ppm: frequency of the crystal against nominal, ppm; positive is fast.
+        seconds_since_pps: since the last accepted edge, s; infinite before the first.
+        seconds_since_lock: since the state was last locked, s; infinite before.
+        fix: 0 none, 1 autonomous, 2 differential.
+        dimensions: of the fix: 1 none, 2 or 3; 0 if the receiver does not say.
+        satellites: used; None if the receiver does not say.
+        hdop: horizontal dilution of precision; None if the receiver does not say.
+        leap: "none", "pending add", "pending delete", "occurred add" or "occurred delete".
+        pps_tau_us: time constant of the PPS slope as learned, us; 0 if not seen.
+        pps_jitter_ns: scatter of the edges as learned.
+        last_step_ns: size of the last correction above the limit, ns.
+        rollovers: week rollovers taken off the receiver's date.
+        counters: what was seen and dropped.
+    """
+
+    state: LockState
+    reason: str
+    codes: TimeCodes
+    residual_last_ns: float
+    residual_rms_ns: float
+    sigma_ns: float
+    bound_ns: float
+    ppm: float
+    seconds_since_pps: float
+    seconds_since_lock: float
+    fix: int
+    dimensions: int
+    satellites: int | None
+    hdop: float | None
+    leap: str
+    pps_tau_us: float
+    pps_jitter_ns: float
+    last_step_ns: float
+    rollovers: int
+    counters: TimeCounters
+
+    @property
+    def locked(self) -> bool:
+        """Whether the time is in sync with UTC."""
+        return self.state is LockState.LOCKED
