@@ -32,9 +32,18 @@ class FakePru:
     """The writer. Scan numbers, counter and block numbers are whole integers here and cut to 32 bits in memory."""
 
     def __init__(
-        self, channels=1, decimation=5, scan_adc_clocks=50, block=0, scan=0, counter=0, event=0, ring_blocks=None
+        self,
+        channels=1,
+        decimation=5,
+        scan_adc_clocks=50,
+        block=0,
+        scan=0,
+        counter=0,
+        event=0,
+        ring_blocks=None,
+        memory=None,
     ):
-        self.memory = bytearray(layout.SHARED_RAM_BYTES)
+        self.memory = bytearray(layout.SHARED_RAM_BYTES) if memory is None else memory
         self.window = memoryview(self.memory).cast("I")
         self.words = np.frombuffer(self.window, np.uint32)
         self.info = AcquisitionInfo(
@@ -162,8 +171,10 @@ class FakeLink:
 
     image_format = "bin"
 
-    def __init__(self, fault=layout.FAULT_NONE, measured_adc_clocks=50.0, version=layout.LAYOUT_VERSION, alive=True):
-        self.pru = FakePru()
+    def __init__(
+        self, fault=layout.FAULT_NONE, measured_adc_clocks=50.0, version=layout.LAYOUT_VERSION, alive=True, pru=None
+    ):
+        self.pru = FakePru() if pru is None else pru
         self.fault = fault
         self.measured_adc_clocks = measured_adc_clocks
         self.version = version

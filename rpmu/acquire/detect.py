@@ -1,0 +1,32 @@
+"""Which way to the PRU this machine has: remoteproc first, it is the kernel's own; UIO second."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rpmu.acquire.link import PruLink
+from rpmu.acquire.remoteproc import RemoteprocLink
+from rpmu.acquire.uio import UioLink
+from rpmu.errors import HardwareError
+
+
+def detect_link(root: Path = Path("/")) -> PruLink:
+    """The PRU link of this machine.
+
+    Args:
+        root: root of the file system; tests give one of their own.
+
+    Raises:
+        HardwareError: there is no PRU; the message says what is missing and what to do.
+    """
+    remoteproc = RemoteprocLink(root=root)
+    if remoteproc.present():
+        return remoteproc
+    uio = UioLink(root=root)
+    if uio.present():
+        return uio
+    raise HardwareError(
+        "no PRU found: neither /sys/class/remoteproc has an entry named 4a334000.pru nor /sys/class/uio a device at "
+        "0x4a300000; on a BeagleBone Black load the modules pruss and pru_rproc (see docs/install.md), on any other "
+        "machine use `rpmu twin`"
+    )

@@ -1,0 +1,166 @@
+"""Recordings of what came out of the ring, so that a stretch of real samples can be run again.
+
+A file is one line of JSON (format, version, what the firmware was told and what it measured) and then records: a
+32-bit kind, 0 for a block and 1 for a PPS event, and the slot of the shared memory as pru/layout.h lays it out,
+little-endian. Slots are what the firmware writes, so replaying them exercises the very ring reader that a board uses.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from rpmu.acquire import layout
+from rpmu.acquire.blocks import AcquisitionInfo, PpsEvent, SampleBlock
+from rpmu.acquire.settings import SamplerSettings
+from rpmu.errors import InputError
+
+FORMAT = "rpmu-recording"
+VERSION = 1
+KIND_BLOCK = 0
+KIND_EVENT = 1
+MASK = 0xFFFFFFFF
+MAX_HEADER_BYTES = 4096
+
+
+class Recorder:
+    """Writes a recording; a context manager.
+
+    Args:
+        path: file to write; it must not exist.
+        settings: what the firmware was told.
+        info: what `rpmu.acquire.sampler.start` returned.
+
+    Raises:
+        InputError: the file exists or cannot be written.
+    """
+
+    def __init__(self, path: Path, settings: SamplerSettings, info: AcquisitionInfo) -> None:
+        try:
+            self._file: BinaryIO = path.open("xb")
+        except OSError as error:
+            raise InputError(f"cannot write the recording {path}: {error.strerror}") from error
+        self._info = info
+        self._blocks = self._events = 0
+        told, measured = dataclasses.asdict(settings), dataclasses.asdict(info)
+        header = {"format": FORMAT, "version": VERSION, "settings": told, "info": measured}
+        self._file.write(json.dumps(header).encode() + b"\n")
+
+    def __enter__(self) -> Recorder:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def write(self, items: Iterable[SampleBlock | PpsEvent]) -> None:
+        """Append what a poll of the ring returned."""
+        for item in items:
+            if isinstance(item, SampleBlock):
+                self._write_samples(item)
+            else:
+                self._write_event(item)
+
+    def close(self) -> None:
+        """Finish the file."""
+        self._file.close()
+
+    def _write_samples(self, block: SampleBlock) -> None:
+        slots = np.zeros(len(block.codes) // layout.BLOCK_SAMPLES, layout.BLOCK_HEADER)
+        scans = np.arange(len(slots)) * layout.BLOCK_SAMPLES * self._info.decimation
+        ticks = self._info.counter_ticks_per_scan
+        slots["seq"] = (self._blocks + np.arange(len(slots))) & MASK
+        slots["first_scan"] = (block.first_scan + scans) & MASK
+        slots["counter"] = (block.counter + scans * ticks.numerator // ticks.denominator) & MASK
+        slots["epoch"] = block.epoch
+        slots["adc_status"] = block.adc_status
+        slots["fifo_high_water"] = block.fifo_high_water
+        slots["bad_scans"][:1] = block.bad_scans
+        slots["lost_scans"] = block.lost_scans_total
+        self._blocks += len(slots)
+        codes = np.ascontiguousarray(block.codes, dtype="<u2").reshape(len(slots), -1)
+        for header, data in zip(slots, codes, strict=True):
+            self._file.write(KIND_BLOCK.to_bytes(4, "little") + header.tobytes() + data.tobytes())
+
+    def _write_event(self, event: PpsEvent) -> None:
+        slot = np.zeros(1, layout.EVENT)
+        slot["seq"] = self._events & MASK
+        slot["source"] = layout.EVENT_SOURCE_PIN if event.source == "pin" else layout.EVENT_SOURCE_ADC
+        slot["epoch"] = event.epoch
+        slot["first_scan"] = event.first_scan & MASK
+        slot["counter_before"] = event.counter_before & MASK
+        slot["counter_after"] = event.counter_after & MASK
+        slot["sample_count"] = len(event.samples)
+        slot["crossing"] = event.crossing
+        slot["data"][0, : len(event.samples)] = event.samples
+        self._events += 1
+        self._file.write(KIND_EVENT.to_bytes(4, "little") + slot.tobytes())
+
+
+class Recording:
+    """A recording, read from its file as it is needed.
+
+    Args:
+        path: the file.
+
+    Raises:
+        InputError: the file cannot be read or is no recording.
+
+    Attributes:
+        settings: what the firmware was told.
+        info: what it measured.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            with path.open("rb") as file:
+                line = file.readline(MAX_HEADER_BYTES)
+        except OSError as error:
+            raise InputError(f"cannot read the recording {path}: {error.strerror}") from error
+        self.settings, self.info = _parse_header(path, line)
+        self._start = len(line)
+
+    def records(self) -> Iterator[tuple[int, bytes]]:
+        """Kind and slot of each record, in order. A last record cut short by a power failure is left out.
+
+        Raises:
+            InputError: a record of unknown kind.
+        """
+        block_bytes = layout.BLOCK_HEADER_BYTES + 2 * self.info.channels * layout.BLOCK_SAMPLES
+        sizes = {KIND_BLOCK: block_bytes, KIND_EVENT: layout.EVENT_BYTES}
+        with self._path.open("rb") as file:
+            file.seek(self._start)
+            while len(word := file.read(4)) == 4:
+                kind = int.from_bytes(word, "little")
+                if kind not in sizes:
+                    place = file.tell() - 4
+                    raise InputError(f"{self._path} is damaged at byte {place}: record of unknown kind {kind}")
+                slot = file.read(sizes[kind])
+                if len(slot) == sizes[kind]:
+                    yield kind, slot
+
+
+def _parse_header(path: Path, line: bytes) -> tuple[SamplerSettings, AcquisitionInfo]:
+    try:
+        header: Any = json.loads(line)
+        form, version = header["format"], header["version"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} is not a recording of rpmu: its first line is not the JSON header") from error
+    if (form, version) != (FORMAT, VERSION):
+        raise InputError(f"{path} is '{form}' version {version}, but this rpmu reads '{FORMAT}' version {VERSION}")
+    try:
+        return SamplerSettings(**_tuples(header["settings"])), AcquisitionInfo(**_tuples(header["info"]))
+    except (TypeError, KeyError, AttributeError, InputError) as error:
+        raise InputError(f"{path} is damaged: its header does not describe an acquisition ({error})") from error
+
+
+def _tuples(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
