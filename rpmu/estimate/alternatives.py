@@ -1,0 +1,23 @@
+"""Estimators by name: our own, and those that others use, behind one interface (`Kernel`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rpmu.errors import InputError
+from rpmu.estimate.fir import FirKernel
+from rpmu.estimate.kernel import Kernel
+from rpmu.estimate.settings import EstimatorSettings
+
+ESTIMATORS: dict[str, Callable[[EstimatorSettings], Kernel]] = {"fir": FirKernel}
+
+
+def build_kernel(settings: EstimatorSettings) -> Kernel:
+    """The algorithm that the settings name.
+
+    Raises:
+        InputError: there is none of that name.
+    """
+    if settings.estimator not in ESTIMATORS:
+        raise InputError(f"estimator {settings.estimator!r}: allowed are {', '.join(sorted(ESTIMATORS))}")
+    return ESTIMATORS[settings.estimator](settings)

@@ -1,0 +1,108 @@
+"""Designed filter banks as files: what the designer writes on a PC and the device reads with numpy alone.
+
+A table holds the halves of three linear-phase filters (the rest follows from their symmetry) and of the decimator
+before them, with the report of the design. Tables for the 12 kHz stream ship with the package.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rpmu.errors import InputError
+from rpmu.estimate.classes import design_rate
+
+VERSION = 1
+TABLES = Path(__file__).parent / "tables"
+STREAM_RATE_HZ = 12_000  # the PRU's stream, for which tables ship
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class BankTable:
+    """A designed bank: phasor, first and second derivative of the signal demodulated at the nominal frequency.
+
+    Attributes:
+        nominal_hz: 50 or 60.
+        performance_class: "P" or "M".
+        rates: the reporting rates that this bank serves.
+        sample_rate_hz: rate before the decimator, for which it was designed.
+        decimation: samples per decimated sample.
+        decimator: float64 [odd], taps of the decimator, [1.0] for none.
+        taps: float64 [3, odd], rows 0 and 2 even, row 1 odd, at sample_rate_hz / decimation.
+        report: design report: used share of the tolerance per filter, noise gains, windows.
+    """
+
+    nominal_hz: int
+    performance_class: str
+    rates: tuple[int, ...]
+    sample_rate_hz: float
+    decimation: int
+    decimator: Floats
+    taps: Floats
+    report: dict[str, object]
+
+    def save(self, path: Path) -> None:
+        """Write the table as NPZ; only half of each symmetric filter is stored."""
+        head = {
+            "version": VERSION,
+            "nominal_hz": self.nominal_hz,
+            "performance_class": self.performance_class,
+            "rates": self.rates,
+            "sample_rate_hz": self.sample_rate_hz,
+            "decimation": self.decimation,
+            "report": self.report,
+        }
+        np.savez(
+            path,
+            head=np.frombuffer(json.dumps(head).encode(), dtype=np.uint8),
+            decimator=self.decimator[len(self.decimator) // 2 :],
+            taps=self.taps[:, self.taps.shape[1] // 2 :],
+        )
+
+
+def load_table(path: Path) -> BankTable:
+    """Read a table written by `BankTable.save`.
+
+    Raises:
+        InputError: the file is of another version.
+    """
+    with np.load(path) as file:
+        head = json.loads(file["head"].tobytes())
+        decimator, taps = file["decimator"], file["taps"]
+    if head["version"] != VERSION:
+        raise InputError(f"{path.name}: filter table of version {head['version']}, but this program reads {VERSION}")
+    return BankTable(
+        head["nominal_hz"],
+        head["performance_class"],
+        tuple(head["rates"]),
+        head["sample_rate_hz"],
+        head["decimation"],
+        np.concatenate([decimator[:0:-1], decimator]),
+        np.concatenate([taps[:, :0:-1] * np.array([[1.0], [-1.0], [1.0]]), taps], axis=1),
+        head["report"],
+    )
+
+
+def bank_rates(nominal_hz: int, performance_class: str, reporting_rate: int) -> tuple[int, ...]:
+    """The standard rates that share one bank with `reporting_rate`: P up to 60/s is one bank, M has one per rate."""
+    rate = design_rate(nominal_hz, reporting_rate)
+    if performance_class == "M" or rate >= 100:
+        return (rate,)
+    return {50: (10, 25, 50), 60: (10, 12, 15, 20, 30, 60)}[nominal_hz]
+
+
+def table_path(nominal_hz: int, performance_class: str, reporting_rate: int) -> Path:
+    """Where the shipped table for the 12 kHz stream lies."""
+    rates = bank_rates(nominal_hz, performance_class, reporting_rate)
+    return TABLES / f"{nominal_hz}hz-{performance_class.lower()}{rates[-1]}-{STREAM_RATE_HZ}.npz"
+
+
+def shipped_table(nominal_hz: int, performance_class: str, reporting_rate: int) -> BankTable:
+    """The shipped table for the 12 kHz stream."""
+    return load_table(table_path(nominal_hz, performance_class, reporting_rate))

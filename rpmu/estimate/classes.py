@@ -1,0 +1,93 @@
+"""What class, rate and nominal frequency mean to an estimator: ranges, design rates and report instants.
+
+IEC/IEEE 60255-118-1:2018 names eleven reporting rates. A rate that is none of them is served by the next faster bank
+(fewer reports of the same filter), so one report a minute costs no design of its own. Report instants are integers:
+report k lies at k * numerator / denominator seconds of UTC, and no float time is ever accumulated.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rpmu.errors import InputError
+
+STANDARD_RATES = {50: (10, 25, 50, 100), 60: (10, 12, 15, 20, 30, 60, 120)}
+NS = 1_000_000_000
+
+
+def check_class(nominal_hz: int, performance_class: str) -> None:
+    """Refuse a nominal frequency or a class that the standard does not know."""
+    if nominal_hz not in STANDARD_RATES:
+        raise InputError(f"nominal frequency {nominal_hz} Hz: allowed are 50 and 60")
+    if performance_class not in ("P", "M"):
+        raise InputError(f"performance class {performance_class!r}: allowed are 'P' and 'M'")
+
+
+def design_rate(nominal_hz: int, reporting_rate: int) -> int:
+    """The standard rate whose filters serve `reporting_rate` (negative: seconds per report).
+
+    Raises:
+        InputError: the rate is 0 or above the standard's fastest.
+    """
+    fastest = STANDARD_RATES[nominal_hz][-1]
+    if reporting_rate == 0 or reporting_rate > fastest:
+        raise InputError(
+            f"reporting rate {reporting_rate}: allowed at {nominal_hz} Hz are 1 to {fastest} reports/s, "
+            "or a negative number for seconds per report"
+        )
+    return next(rate for rate in STANDARD_RATES[nominal_hz] if rate >= reporting_rate)
+
+
+def frequency_range_hz(performance_class: str, rate: int) -> float:
+    """Half range of the frequency test, Hz (60255-118-1 table 2)."""
+    return 2.0 if performance_class == "P" else min(rate / 5, 5.0)
+
+
+def latency_limit_s(performance_class: str, rate: int) -> float:
+    """Largest reporting latency, s (60255-118-1, 2/Fs and 7/Fs)."""
+    return (2 if performance_class == "P" else 7) / rate
+
+
+@dataclass(frozen=True)
+class ReportClock:
+    """The instants k * numerator / denominator s of UTC at which reports are due.
+
+    Attributes:
+        reporting_rate: reports per second; negative: seconds per report.
+    """
+
+    reporting_rate: int
+
+    @property
+    def numerator(self) -> int:
+        """Seconds per `denominator` reports."""
+        return max(1, -self.reporting_rate)
+
+    @property
+    def denominator(self) -> int:
+        """Reports per `numerator` seconds."""
+        return max(1, self.reporting_rate)
+
+    def time_ns(self, k: NDArray[np.int64]) -> NDArray[np.int64]:
+        """UTC, ns, of the reports k, each rounded on its own."""
+        second, rest = np.divmod(k, self.denominator)
+        return second * (self.numerator * NS) + (rest * (2 * self.numerator * NS) + self.denominator) // (
+            2 * self.denominator
+        )
+
+    def after(self, time_ns: int) -> int:
+        """The first report at or after a UTC instant."""
+        return -((-time_ns * self.denominator) // (self.numerator * NS))
+
+    def offset_ns(self, k: NDArray[np.int64], time_ns: int) -> NDArray[np.float64]:
+        """Time from `time_ns` to the reports k, ns, without the rounding to whole ns."""
+        base = self.after(time_ns)
+        lead = base * self.numerator * NS - time_ns * self.denominator  # exact integers, below one report interval
+        return np.asarray(((k - base) * (self.numerator * NS) + lead) / self.denominator, dtype=np.float64)
+
+    def turns(self, k: NDArray[np.int64], nominal_hz: int) -> NDArray[np.float64]:
+        """Fraction of a nominal cycle at the reports k: frac(nominal_hz * t), exact."""
+        return ((k * (self.numerator * nominal_hz)) % self.denominator) / self.denominator

@@ -1,0 +1,122 @@
+"""The estimator proper: bank of three filters, image subtraction, read-out, Taylor shift.
+
+Everything is done in units of the nominal sample rate, where the taps and curves are exact whatever the crystal
+does; a true rate (1 + e) times the nominal one scales frequencies by (1 + e) and ROCOF by its square on the way out.
+"""
+
+from __future__ import annotations
+
+from math import pi
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rpmu.estimate.bank import ChannelBank, channel_bank
+from rpmu.estimate.bank_table import STREAM_RATE_HZ, BankTable, bank_rates, shipped_table
+from rpmu.estimate.classes import design_rate, frequency_range_hz
+from rpmu.estimate.front_end import FrontEnd
+from rpmu.estimate.kernel import Measurement
+from rpmu.estimate.read_out import Curves, Number, Rows, build_curves, phasor_at, read_group
+from rpmu.estimate.settings import EstimatorSettings
+
+Floats = NDArray[np.float64]
+Complex = NDArray[np.complex128]
+
+IMAGE_STEPS = 3
+FEW = 3  # up to so many reports at once Python numbers are cheaper than arrays
+
+
+def find_table(settings: EstimatorSettings) -> BankTable:
+    """The shipped table where one fits the nominal sample rate; else a fresh design, which needs scipy."""
+    s = settings
+    if abs(s.sample_rate_hz / STREAM_RATE_HZ - 1) < 200e-6:
+        return shipped_table(s.nominal_hz, s.performance_class, s.reporting_rate)
+    from rpmu.estimate.design import Plan, design_bank  # noqa: PLC0415 - scipy, only where no table ships
+
+    rate = bank_rates(s.nominal_hz, s.performance_class, s.reporting_rate)[-1]
+    return design_bank(Plan(s.nominal_hz, s.performance_class, rate, s.sample_rate_hz))
+
+
+class FirKernel:
+    """Bank of FIR filters, as `Kernel`."""
+
+    def __init__(self, settings: EstimatorSettings, table: BankTable | None = None) -> None:
+        table = table or find_table(settings)
+        rate = design_rate(settings.nominal_hz, settings.reporting_rate)
+        range_hz = frequency_range_hz(settings.performance_class, rate)
+        made: dict[FrontEnd, tuple[ChannelBank, Curves]] = {}
+        for front_end in settings.front_ends:
+            if front_end not in made:
+                bank = channel_bank(table, front_end, settings.cic, range_hz)
+                made[front_end] = bank, build_curves(bank, range_hz)
+        self._banks = [made[front_end][0] for front_end in settings.front_ends]
+        self._curves = [made[front_end][1] for front_end in settings.front_ends]
+        self._nominal_hz = settings.nominal_hz
+        self._rate_hz = self._banks[0].rate_hz
+        self._scale = settings.sample_rate_hz / table.sample_rate_hz
+        self.decimation, self.decimator = table.decimation, table.decimator
+        self.before, self.after = max(b.before for b in self._banks), max(b.after for b in self._banks)
+        self.delay_s = self._banks[0].delay_s
+        self._matrix = self._real_matrix()
+        self._skew_s = [bank.delay_s - self.delay_s for bank in self._banks]
+        self._groups = [(group, self._weights(group)) for group in settings.groups]
+
+    def _real_matrix(self) -> Floats:
+        """float64 [n_channels or 1, taps, 6]: real and imaginary parts of the three rows, one product for all."""
+        columns = []
+        for bank in self._banks if len({id(b) for b in self._banks}) > 1 else self._banks[:1]:
+            padding = ((0, 0), (self.before - bank.before, self.after - bank.after))
+            taps = np.ascontiguousarray(np.pad(bank.taps, padding).T)
+            columns.append(taps.view(np.float64))
+        return np.stack(columns)
+
+    def _weights(self, group: tuple[int, ...]) -> list[complex]:
+        """Positive sequence over the group, with each channel turned to the time of the first one."""
+        turns = [self._nominal_hz * self._skew_s[i] for i in group]
+        alpha = np.exp(2j * np.pi * (np.arange(len(group)) / 3 + np.array(turns)))
+        return [complex(w) / len(group) for w in alpha]
+
+    def measure(self, windows: Floats, shift: Floats, rate_ratio: float) -> Measurement:
+        """See `Kernel`."""
+        outputs = (windows @ self._matrix).view(np.complex128)  # [n_channels, m, 3]
+        scale = rate_ratio * self._scale
+        shift_s = shift / self._rate_hz
+        if shift.size > FEW:
+            columns: list[Number] = [tuple(channel.T) for channel in outputs]
+            return self._finish([self._read(columns, shift_s, scale)])
+        parts = []
+        for i, s in enumerate(shift_s.tolist()):
+            parts.append(self._read([tuple(rows) for rows in outputs[:, i].tolist()], s, scale))
+        return self._finish(parts)
+
+    def _read(self, rows: list[Rows], shift_s: Number, scale: float) -> tuple[list[Number], Number, Number]:
+        """Phasors per channel, frequency and ROCOF at the instant, for one report or arrays of them."""
+        phasors: list[Number] = [0j] * len(rows)
+        results: list[tuple[Number, Number]] = []
+        turn = np.exp if isinstance(shift_s, np.ndarray) else _turn
+        for group, weights in self._groups:
+            curves = [self._curves[i] for i in group]
+            model, clean = read_group(curves, weights, [rows[i] for i in group], IMAGE_STEPS)
+            for i, own in zip(group, clean, strict=True):
+                late = shift_s + self._skew_s[i] * scale
+                tone = turn(2j * pi * self._nominal_hz * late)
+                phasors[i] = phasor_at(self._curves[i], model, own, late) * tone / self._drift(i, scale)
+            frequency = self._nominal_hz + model.deviation_hz + model.rocof_hz_per_s * shift_s
+            results.append((frequency * scale, model.rocof_hz_per_s * (scale * scale)))
+        return phasors, *results[0]
+
+    def _drift(self, channel: int, scale: float) -> complex:
+        """What the front end does at f0 in true units, relative to the nominal units of the curves."""
+        bank = self._banks[channel]
+        return complex(bank.analogue(self._nominal_hz * scale) / bank.analogue(float(self._nominal_hz)))
+
+    @staticmethod
+    def _finish(parts: list[tuple[list[Number], Number, Number]]) -> Measurement:
+        phasors = np.concatenate([np.stack([np.atleast_1d(p) for p in part[0]], axis=1) for part in parts])
+        frequency = np.concatenate([np.atleast_1d(part[1]) for part in parts])
+        rocof = np.concatenate([np.atleast_1d(part[2]) for part in parts])
+        return Measurement(phasors, frequency, rocof)
+
+
+def _turn(exponent: complex) -> complex:
+    return complex(np.exp(exponent))

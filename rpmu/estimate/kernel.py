@@ -1,0 +1,55 @@
+"""What the streaming estimator asks of an algorithm: a window of samples in, one measurement per window out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Complex = NDArray[np.complex128]
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Results at m instants.
+
+    Attributes:
+        phasors: complex128 [m, n_channels], RMS, angle of the wave itself at the instant (not yet of the synchrophasor).
+        frequency_hz: float64 [m].
+        rocof_hz_per_s: float64 [m].
+    """
+
+    phasors: Complex
+    frequency_hz: Floats
+    rocof_hz_per_s: Floats
+
+
+class Kernel(Protocol):
+    """An estimation algorithm without state.
+
+    Attributes:
+        decimation: input samples per decimated sample.
+        decimator: taps of the low-pass before the windows, [1.0] for none.
+        before: decimated samples wanted before the centre of a window.
+        after: decimated samples wanted after it.
+        delay_s: a sample taken at t stands for the mains at t - delay_s (first channel).
+    """
+
+    decimation: int
+    decimator: Floats
+    before: int
+    after: int
+    delay_s: float
+
+    def measure(self, windows: Floats, shift: Floats, rate_ratio: float) -> Measurement:
+        """Measure.
+
+        Args:
+            windows: float64 [n_channels, m, before + after + 1], volts as sampled.
+            shift: float64 [m], the instant minus the time of the centre sample, in decimated samples.
+            rate_ratio: true sample rate / nominal sample rate.
+        """
+        ...
