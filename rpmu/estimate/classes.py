@@ -74,9 +74,8 @@ class ReportClock:
     def time_ns(self, k: NDArray[np.int64]) -> NDArray[np.int64]:
         """UTC, ns, of the reports k, each rounded on its own."""
         second, rest = np.divmod(k, self.denominator)
-        return second * (self.numerator * NS) + (rest * (2 * self.numerator * NS) + self.denominator) // (
-            2 * self.denominator
-        )
+        part = (rest * (2 * self.numerator * NS) + self.denominator) // (2 * self.denominator)
+        return np.asarray(second * (self.numerator * NS) + part, dtype=np.int64)
 
     def after(self, time_ns: int) -> int:
         """The first report at or after a UTC instant."""

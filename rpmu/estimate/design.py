@@ -284,7 +284,9 @@ def stream_plans() -> list[Plan]:
 
 def main() -> None:
     """Rebuild the shipped tables, or those whose name contains one of the words given."""
-    parser = argparse.ArgumentParser(description="Design the filter banks for the 12 kHz stream and write their tables.")
+    parser = argparse.ArgumentParser(
+        description="Design the filter banks for the 12 kHz stream and write their tables."
+    )
     parser.add_argument("names", nargs="*", help="only tables whose file name contains one of these, e.g. 60hz-m60")
     names = parser.parse_args().names
     for plan in stream_plans():

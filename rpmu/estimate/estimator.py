@@ -68,7 +68,7 @@ class Estimator:
         samples = np.asarray(samples, dtype=np.float64)
         if samples.ndim != 2 or samples.shape[0] != self.settings.n_channels:
             raise InputError(
-                f"samples of shape {samples.shape}: must be [n_channels, n] with n_channels = {self.settings.n_channels}"
+                f"samples of shape {samples.shape}: must be [{self.settings.n_channels}, n], one row per channel"
             )
         self._bridge(first_index)
         end = first_index + samples.shape[1]

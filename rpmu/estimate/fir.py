@@ -6,6 +6,7 @@ does; a true rate (1 + e) times the nominal one scales frequencies by (1 + e) an
 
 from __future__ import annotations
 
+import cmath
 from math import pi
 
 import numpy as np
@@ -31,7 +32,7 @@ def find_table(settings: EstimatorSettings) -> BankTable:
     s = settings
     if abs(s.sample_rate_hz / STREAM_RATE_HZ - 1) < 200e-6:
         return shipped_table(s.nominal_hz, s.performance_class, s.reporting_rate)
-    from rpmu.estimate.design import Plan, design_bank  # noqa: PLC0415 - scipy, only where no table ships
+    from rpmu.estimate.design import Plan, design_bank  # here, because it imports scipy
 
     rate = bank_rates(s.nominal_hz, s.performance_class, s.reporting_rate)[-1]
     return design_bank(Plan(s.nominal_hz, s.performance_class, rate, s.sample_rate_hz))
@@ -83,7 +84,8 @@ class FirKernel:
         shift_s = shift / self._rate_hz
         if shift.size > FEW:
             columns: list[Number] = [tuple(channel.T) for channel in outputs]
-            return self._finish([self._read(columns, shift_s, scale)])
+            with np.errstate(invalid="ignore"):  # NaN marks what is missing
+                return self._finish([self._read(columns, shift_s, scale)])
         parts = []
         for i, s in enumerate(shift_s.tolist()):
             parts.append(self._read([tuple(rows) for rows in outputs[:, i].tolist()], s, scale))
@@ -93,14 +95,14 @@ class FirKernel:
         """Phasors per channel, frequency and ROCOF at the instant, for one report or arrays of them."""
         phasors: list[Number] = [0j] * len(rows)
         results: list[tuple[Number, Number]] = []
-        turn = np.exp if isinstance(shift_s, np.ndarray) else _turn
+        turn = np.exp if isinstance(shift_s, np.ndarray) else cmath.exp
         for group, weights in self._groups:
             curves = [self._curves[i] for i in group]
             model, clean = read_group(curves, weights, [rows[i] for i in group], IMAGE_STEPS)
             for i, own in zip(group, clean, strict=True):
                 late = shift_s + self._skew_s[i] * scale
-                tone = turn(2j * pi * self._nominal_hz * late)
-                phasors[i] = phasor_at(self._curves[i], model, own, late) * tone / self._drift(i, scale)
+                tone = turn(2j * pi * (self._nominal_hz + model.deviation_hz) * late)
+                phasors[i] = phasor_at(self._curves[i], model, own, late, tone) / self._drift(i, scale)
             frequency = self._nominal_hz + model.deviation_hz + model.rocof_hz_per_s * shift_s
             results.append((frequency * scale, model.rocof_hz_per_s * (scale * scale)))
         return phasors, *results[0]
@@ -116,7 +118,3 @@ class FirKernel:
         frequency = np.concatenate([np.atleast_1d(part[1]) for part in parts])
         rocof = np.concatenate([np.atleast_1d(part[2]) for part in parts])
         return Measurement(phasors, frequency, rocof)
-
-
-def _turn(exponent: complex) -> complex:
-    return complex(np.exp(exponent))

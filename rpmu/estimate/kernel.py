@@ -17,7 +17,7 @@ class Measurement:
     """Results at m instants.
 
     Attributes:
-        phasors: complex128 [m, n_channels], RMS, angle of the wave itself at the instant (not yet of the synchrophasor).
+        phasors: complex128 [m, n_channels], RMS; angle of the wave itself at the instant, not yet the synchrophasor's.
         frequency_hz: float64 [m].
         rocof_hz_per_s: float64 [m].
     """

@@ -41,11 +41,10 @@ def evaluate(p: Polynomial, x: Number) -> Number:
 
 
 def ratio(a: Number, b: Number) -> Number:
-    """a / b, NaN where b is zero."""
+    """Quotient; zero where b is zero, so that a dead channel reads as zero volts."""
     if isinstance(b, complex):
-        return a / b if b else complex("nan")
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return a / b
+        return a / b if b else 0j
+    return np.divide(a, b, out=np.zeros_like(b), where=b != 0)
 
 
 def clip(x: Number, limit: float) -> Number:
@@ -101,7 +100,7 @@ def _moments(response: Complex, x: Floats, reach_hz: float, sign: int) -> list[C
     for k in (1, 2):
         derived = np.polynomial.chebyshev.chebder(fit, k)
         value = np.polynomial.chebyshev.chebval(x, derived)
-        moments.append(value / (2j * pi * sign * reach_hz) ** k)
+        moments.append(np.asarray(value / (2j * pi * sign * reach_hz) ** k, dtype=np.complex128))
     return moments
 
 
@@ -148,6 +147,7 @@ class LocalModel:
     Attributes:
         x: deviation / reach, held within the curves.
         deviation_hz: d.
+        slope: first derivative over the phasor, over 2 pi, as read, Hz.
         a: relative slope of the magnitude, 1/s.
         c: relative curvature, 1/s^2, complex.
         rocof_hz_per_s: rate of change of frequency.
@@ -155,6 +155,7 @@ class LocalModel:
 
     x: Number
     deviation_hz: Number
+    slope: Number
     a: Number
     c: Number
     rocof_hz_per_s: Number
@@ -171,7 +172,7 @@ def read_model(curves: Curves, s: Rows) -> LocalModel:
     a, w = 2 * pi * slope, 2 * pi * raw
     c = 2 * pi * r2 + w * w - 2j * a * w - evaluate(curves.curvature, x)
     rocof = (raw_rocof(r1, r2) - evaluate(curves.rocof_bias, x)) / evaluate(curves.chirp, x)
-    return LocalModel(x, deviation, a, c, rocof)
+    return LocalModel(x, deviation, r1, a, c, rocof)
 
 
 def read_group(
@@ -215,7 +216,18 @@ def _weighted(weights: Sequence[complex], rows: Sequence[Rows]) -> Rows:
     return s0, s1, s2
 
 
-def phasor_at(curves: Curves, model: LocalModel, rows: Rows, shift_s: Number) -> Number:
-    """Phasor, still without the rotation at the nominal frequency, `shift_s` after the centre (Taylor shift)."""
-    shifted = rows[0] + (2 * pi * shift_s) * rows[1] + (pi * shift_s * shift_s) * rows[2]
-    return shifted / evaluate(curves.gain, model.x)
+def phasor_at(curves: Curves, model: LocalModel, rows: Rows, shift_s: Number, tone: Number) -> Number:
+    """Phasor of a channel `shift_s` after the centre of the window.
+
+    The local model is that of the channel's group; where the channel changes differently, its own slope counts.
+
+    Args:
+        curves: read-out curves of the channel.
+        model: local model of the group.
+        rows: the channel's rows without image.
+        shift_s: from the centre of the window to the instant, s.
+        tone: exp(j 2 pi (f0 + d) shift_s).
+    """
+    grown = 1 + shift_s * (model.a + 0.5 * shift_s * model.c)
+    own = rows[1] - rows[0] * model.slope
+    return (rows[0] * grown + (2 * pi * shift_s) * own) * tone / evaluate(curves.gain, model.x)

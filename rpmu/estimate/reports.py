@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +23,8 @@ class Reports:
         positive_sequence: complex128 [m]; None for one phase.
         negative_sequence: complex128 [m]; None for one phase.
         zero_sequence: complex128 [m]; None for one phase.
-        frequency_hz: float64 [m], of the positive sequence, for one phase of the first channel.
-        rocof_hz_per_s: float64 [m].
+        frequency_hz: float64 [m], of the positive sequence, for one phase of the first channel; NaN where that is zero.
+        rocof_hz_per_s: float64 [m], likewise.
         valid: bool [m]; where False every number of the report is NaN.
     """
 
@@ -40,7 +41,9 @@ class Reports:
         return len(self.time_ns)
 
 
-def build_reports(time_ns: NDArray[np.int64], phasors: Complex, frequency: Floats, rocof: Floats, phases: int) -> Reports:
+def build_reports(
+    time_ns: NDArray[np.int64], phasors: Complex, frequency: Floats, rocof: Floats, phases: int
+) -> Reports:
     """Put reports together: sequence components from the first three channels, and validity from the numbers.
 
     Args:
@@ -50,12 +53,14 @@ def build_reports(time_ns: NDArray[np.int64], phasors: Complex, frequency: Float
         rocof: float64 [m], Hz/s.
         phases: 1 or 3.
     """
-    valid = np.isfinite(phasors).all(axis=1)
+    valid: NDArray[np.bool_] = np.asarray(np.isfinite(phasors).all(axis=1))
+    dead = (phasors[:, :phases] == 0).all(axis=1)
+    frequency, rocof = np.where(dead, np.nan, frequency), np.where(dead, np.nan, rocof)
     if not valid.all():
         phasors = np.where(valid[:, None], phasors, np.nan)
         frequency, rocof = np.where(valid, frequency, np.nan), np.where(valid, rocof, np.nan)
-    sequences = symmetrical_components(phasors) if phases == 3 else (None, None, None)
-    return Reports(time_ns, phasors, *sequences, frequency, rocof, valid)
+    positive, negative, zero = symmetrical_components(phasors) if phases == 3 else (None, None, None)
+    return Reports(time_ns, phasors, positive, negative, zero, frequency, rocof, valid)
 
 
 def symmetrical_components(phasors: Complex) -> tuple[Complex, Complex, Complex]:
@@ -67,8 +72,8 @@ def symmetrical_components(phasors: Complex) -> tuple[Complex, Complex, Complex]
 
 def join_reports(parts: Sequence[Reports]) -> Reports:
     """One `Reports` from several of the same kind, in their order."""
-    columns = []
+    columns: dict[str, Any] = {}
     for field in fields(Reports):
         values = [getattr(part, field.name) for part in parts]
-        columns.append(None if values[0] is None else np.concatenate(values))
-    return Reports(*columns)
+        columns[field.name] = None if values[0] is None else np.concatenate(values)
+    return Reports(**columns)

@@ -49,7 +49,7 @@ class EstimatorSettings:
         least = LEAST_SAMPLES_PER_CYCLE * self.nominal_hz
         if not least <= self.sample_rate_hz <= LARGEST_SAMPLE_RATE_HZ:
             raise InputError(
-                f"sample rate {self.sample_rate_hz:g} Hz: allowed are {least} Hz ({LEAST_SAMPLES_PER_CYCLE} samples per "
+                f"sample rate {self.sample_rate_hz:g} Hz: allowed are {least} Hz ({LEAST_SAMPLES_PER_CYCLE} per "
                 f"cycle) to {LARGEST_SAMPLE_RATE_HZ:g} Hz; resample the recording first"
             )
         if self.phases not in (1, 3) or self.n_channels < self.phases:
@@ -59,7 +59,7 @@ class EstimatorSettings:
             )
         if len(self.front_ends) != self.n_channels:
             raise InputError(
-                f"{len(self.front_ends)} front ends for {self.n_channels} channels: give one for all, or one per channel"
+                f"{len(self.front_ends)} front ends for {self.n_channels} channels: give one for all or one each"
             )
 
     @property

@@ -1,0 +1,102 @@
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rpmu.errors import InputError
+from rpmu.estimate import Estimator, EstimatorSettings, FrontEnd, estimate_waveform
+from rpmu.estimate.reports import join_reports
+from rpmu.timing.time_map import TimeMap
+from tests.estimate.waves import RATE_HZ, RMS_V, START_NS, synchrophasor, tone
+
+
+@pytest.mark.parametrize("nominal_hz", [50, 60])
+@pytest.mark.parametrize(("performance_class", "rate"), [("P", 10), ("P", 50), ("M", 10), ("M", 50), ("M", 100)])
+@pytest.mark.parametrize("phases", [1, 3])
+def test_a_steady_tone_is_read_off_nominal(nominal_hz, performance_class, rate, phases):
+    if nominal_hz == 60:
+        rate = {10: 10, 50: 60, 100: 120}[rate]
+    f = nominal_hz + 1.7
+    x = tone(f, 3.0, phases=phases)
+    r = estimate_waveform(x, RATE_HZ, START_NS, nominal_hz, performance_class, rate, phases)
+    assert len(r) > rate
+    assert r.valid.all()
+    expected = synchrophasor(r.time_ns, f, nominal_hz)
+    np.testing.assert_allclose(r.phasors[:, 0], expected, rtol=3e-5)
+    np.testing.assert_allclose(r.frequency_hz, f, atol=2e-5)
+    np.testing.assert_allclose(r.rocof_hz_per_s, 0, atol=2e-3)
+    if phases == 3:
+        np.testing.assert_allclose(r.positive_sequence, expected, rtol=3e-5)
+        assert np.abs(r.negative_sequence).max() < 1e-4 * RMS_V
+        assert np.abs(r.zero_sequence).max() < 1e-4 * RMS_V
+
+
+@pytest.mark.parametrize(
+    "front_end", [FrontEnd(0.0524, 1073.0, 0.723), FrontEnd(1.0, 100.0, 1.0, 12e-6), FrontEnd(-2.0, delay_s=-3e-6)]
+)
+@pytest.mark.parametrize(("performance_class", "rate"), [("P", 60), ("P", 120), ("M", 60)])
+def test_the_front_end_is_undone(front_end, performance_class, rate):
+    f = 61.3
+    x = tone(f, 1.5, front_end=front_end)
+    r = estimate_waveform(x, RATE_HZ, START_NS, 60, performance_class, rate, front_end=front_end)
+    np.testing.assert_allclose(r.phasors[:, 0], synchrophasor(r.time_ns, f, 60), rtol=1e-5)
+    np.testing.assert_allclose(r.frequency_hz, f, atol=1e-6)
+
+
+def test_each_channel_has_its_own_front_end_and_skew():
+    f = 59.2
+    ends = [FrontEnd(0.05, 1073.0, 0.723, 2e-6), FrontEnd(0.06, 1000.0, 0.7, -6e-6), FrontEnd(0.04, 100.0, 1.0)]
+    alone = [
+        tone(f, 1.5, angle=0.3 + s, front_end=e) for e, s in zip(ends, np.array([0, -2, 2]) * np.pi / 3, strict=True)
+    ]
+    r = estimate_waveform(np.vstack(alone), RATE_HZ, START_NS, 60, "M", 60, 3, front_end=ends)
+    np.testing.assert_allclose(r.positive_sequence, synchrophasor(r.time_ns, f, 60), rtol=2e-5)
+    np.testing.assert_allclose(r.frequency_hz, f, atol=1e-6)
+
+
+@pytest.mark.parametrize("rate", [-2, 1, 5, 7, 10, 12, 15, 20, 30, 60, 120])
+def test_reports_lie_on_the_grid_of_the_utc_second(rate):
+    r = estimate_waveform(tone(60.0, 9.0), RATE_HZ, START_NS, 60, "P", rate)
+    numerator, denominator = max(1, -rate), max(1, rate)
+    k = np.rint(r.time_ns / 1e9 * denominator / numerator).astype(np.int64)
+    assert np.abs(r.time_ns * denominator - k * numerator * 10**9).max() <= denominator // 2
+    assert (np.diff(k) == 1).all()
+    np.testing.assert_allclose(np.angle(r.phasors[:, 0]), 0.3, atol=1e-6)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.data())
+def test_any_split_of_the_input_gives_the_same_reports(data):
+    performance_class, rate = data.draw(st.sampled_from([("P", 60), ("P", 120), ("M", 60)]))
+    x = tone(60.4, 0.6)
+    cuts = sorted(data.draw(st.lists(st.integers(0, x.shape[1]), max_size=12)))
+    first = data.draw(st.integers(0, 10**12))
+    time_map = TimeMap(first, START_NS, 1e9 / RATE_HZ)
+    whole = Estimator(EstimatorSettings(60, performance_class, rate)).push(x, first, time_map)
+    estimator = Estimator(EstimatorSettings(60, performance_class, rate))
+    bounds = [0, *cuts, x.shape[1]]
+    split = join_reports([estimator.push(x[:, a:b], first + a, time_map) for a, b in pairwise(bounds)])
+    np.testing.assert_array_equal(split.time_ns, whole.time_ns)
+    np.testing.assert_allclose(split.phasors, whole.phasors, rtol=1e-12)
+    np.testing.assert_allclose(split.frequency_hz, whole.frequency_hz, rtol=1e-12)
+    np.testing.assert_allclose(split.rocof_hz_per_s, whole.rocof_hz_per_s, atol=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        ({"nominal_hz": 55}, "55"),
+        ({"performance_class": "Q"}, "'Q'"),
+        ({"reporting_rate": 0}, "reporting rate 0"),
+        ({"reporting_rate": 240}, "240"),
+        ({"phases": 3}, "3 phases and 1 channels"),
+        ({"sample_rate_hz": 400.0}, "400"),
+        ({"estimator": "best"}, "'best'"),
+        ({"front_end": [FrontEnd(), FrontEnd()]}, "2 front ends"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_in_one_sentence(changed, sentence):
+    with pytest.raises(InputError, match=sentence):
+        Estimator(EstimatorSettings(**{"nominal_hz": 60, **changed}))

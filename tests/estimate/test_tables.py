@@ -1,0 +1,51 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from rpmu.errors import InputError
+from rpmu.estimate import bank_table
+from rpmu.estimate.bank_table import load_table, table_path
+from rpmu.estimate.classes import STANDARD_RATES
+
+CASES = [(nominal, cls, rate) for nominal, rates in STANDARD_RATES.items() for rate in rates for cls in ("P", "M")]
+
+
+@pytest.mark.parametrize(("nominal_hz", "performance_class", "rate"), CASES)
+def test_every_combination_has_a_table_that_meets_its_mask(nominal_hz, performance_class, rate):
+    table = load_table(table_path(nominal_hz, performance_class, rate))
+    assert rate in table.rates
+    assert (table.nominal_hz, table.performance_class) == (nominal_hz, performance_class)
+    assert max(table.report["tolerance_used"]) < 1
+
+
+@pytest.mark.parametrize("name", ["60hz-p60", "60hz-p120", "60hz-m60", "50hz-m10"])
+def test_the_designer_reproduces_the_shipped_table(name):
+    design = pytest.importorskip("rpmu.estimate.design", reason="needs scipy")
+    for plan in design.stream_plans():
+        path = table_path(plan.nominal_hz, plan.performance_class, plan.rate)
+        if path.name.startswith(name + "-"):
+            shipped, fresh = load_table(path), design.design_bank(plan)
+            np.testing.assert_allclose(fresh.decimator, shipped.decimator, atol=1e-12)
+            scale = np.abs(shipped.taps).max(axis=1, keepdims=True)
+            np.testing.assert_allclose(fresh.taps / scale, shipped.taps / scale, atol=1e-5)
+            break
+    else:
+        pytest.fail(f"no plan is called {name}")
+
+
+def test_a_table_of_another_version_is_refused(monkeypatch):
+    monkeypatch.setattr(bank_table, "VERSION", 99)
+    with pytest.raises(InputError, match="version 1, but this program reads 99"):
+        load_table(table_path(60, "M", 60))
+
+
+def test_the_device_path_imports_neither_scipy_nor_the_designer():
+    code = (
+        "import sys; from rpmu.estimate import Estimator, EstimatorSettings;"
+        "Estimator(EstimatorSettings());"
+        "bad = [m for m in sys.modules if m.split('.')[0] in ('scipy', 'matplotlib') or m == 'rpmu.estimate.design'];"
+        "sys.exit(str(bad) if bad else 0)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
