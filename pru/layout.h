@@ -21,6 +21,11 @@
  * reads STATUS_BLOCKS_WRITTEN again: slot n was overwritten or being written if the count has passed n + RING_BLOCKS - 1.
  * Within a block samples are exactly STATUS_DECIMATION scans apart; whatever breaks that (ADC restart) starts a new
  * block and, if the ADC restarted, a new epoch.
+ *
+ * The RAM is not zeroed by anyone: a host clears STATUS_MAGIC before it starts the core and waits for LAYOUT_MAGIC; the
+ * firmware takes the PARAMS_COMMAND_SEQ that it finds at boot as already answered. STATUS_COMMAND_ACK follows a command
+ * when its outcome is known (START: running or fault). START zeroes all counters but HEARTBEAT and EPOCH. 32-bit counts
+ * wrap; the slot of a block is counted without the wrap.
  */
 #ifndef RPMU_LAYOUT_H
 #define RPMU_LAYOUT_H
@@ -53,19 +58,21 @@
 #define STATUS_BLOCK_BYTES 0x34             /* BLOCK_HEADER_BYTES + 2 * channels * BLOCK_SAMPLES */
 #define STATUS_RING_BLOCKS 0x38             /* slots in the ring */
 #define STATUS_BLOCKS_WRITTEN 0x3C          /* free running; written last */
-#define STATUS_SAMPLES_WRITTEN 0x40         /* free running, whole samples, for readers that do not wait for a block */
+#define STATUS_SAMPLES_WRITTEN 0x40         /* BLOCKS_WRITTEN * BLOCK_SAMPLES and what the open block holds by now */
 #define STATUS_EVENTS_WRITTEN 0x44          /* free running; written last */
-#define STATUS_EPOCH 0x48                   /* counts the starts of the ADC sequencer, from 1 */
-#define STATUS_SCANS 0x4C                   /* scan number of the newest complete scan */
+#define STATUS_EPOCH 0x48                   /* counts the starts of the ADC sequencer, from 1; START does not zero it */
+#define STATUS_SCANS 0x4C                   /* scan number of the newest complete scan, from 0 at START */
 #define STATUS_OVERRUNS 0x50                /* FIFO overruns seen (each latches the module; the firmware restarts it) */
 #define STATUS_UNDERFLOWS 0x54              /* FIFO underflows seen (likewise) */
-#define STATUS_TAG_SLIPS 0x58               /* words whose step tag was not the expected one */
+#define STATUS_TAG_SLIPS 0x58               /* times that a word was not of the expected step; each mended at once */
 #define STATUS_STALLS 0x5C                  /* restarts because the ADC delivered nothing for STALL_SCANS scans */
 #define STATUS_RESTARTS 0x60                /* restarts of the sequencer, whatever the cause */
-#define STATUS_LOST_SCANS 0x64              /* scans missing in the ring since START: dropped by restarts or substituted */
+#define STATUS_LOST_SCANS 0x64              /* scans between blocks that are in no block, plus the substituted ones */
 #define STATUS_FIFO_HIGH_WATER 0x68         /* most words ever found in FIFO0 */
 #define STATUS_ADC_STATUS 0x6C              /* IRQSTATUS_RAW as last read */
-#define STATUS_MAX_WORK_CYCLES 0x70         /* longest time between two looks at the FIFO, counter ticks */
+#define STATUS_MAX_WORK_CYCLES 0x70         /* longest time from a look at the FIFO that found a scan to the next one */
+#define STATUS_EVENTS_DROPPED 0x74          /* PPS events given up because a restart or a substituted scan hit them */
+#define STATUS_COUNT_SLIPS 0x78             /* restarts because a block's scans did not agree with the counter */
 #define STATUS_BYTES 0x80
 
 #define STATE_IDLE 1                        /* initialised, waits for START */
@@ -74,22 +81,22 @@
 #define STATE_FAULT 4                       /* see STATUS_FAULT; a new START is accepted */
 
 #define FAULT_NONE 0
-#define FAULT_PARAMS 1                      /* a parameter is out of its range */
+#define FAULT_PARAMS 1                      /* a parameter or the command is out of its range */
 #define FAULT_ADC_ABSENT 2                  /* REVISION is not that of TSC_ADC_SS: no clock, or not this chip */
 #define FAULT_ADC_BUSY 3                    /* the sequencer did not become idle */
-#define FAULT_ADC_SILENT 4                  /* no conversions arrive after enabling the steps */
+#define FAULT_ADC_SILENT 4                  /* RESTARTS_BEFORE_FAULT restarts in a row and not one whole scan */
 
 /* ---- parameters: the host writes, then COMMAND, then COMMAND_SEQ last ---- */
 #define PARAMS_COMMAND_SEQ 0x00             /* any new value makes the PRU look at COMMAND */
 #define PARAMS_COMMAND 0x04                 /* COMMAND_* */
 #define PARAMS_CHANNELS 0x08                /* analog channels, 1 to MAX_CHANNELS */
-#define PARAMS_ADC_CLKDIV 0x0C              /* ADC clock = 24 MHz / (value + 1); 7 gives 3 MHz, the data sheet's most */
+#define PARAMS_ADC_CLKDIV 0x0C              /* ADC clock = 24 MHz / (value + 1); at least MIN_ADC_CLKDIV */
 #define PARAMS_DECIMATION 0x10              /* 1 to MAX_DECIMATION scans per sample */
 #define PARAMS_OUTPUT_SHIFT 0x14            /* right shift, rounded, that fits decimation^order * 4095 into 16 bits */
 #define PARAMS_PPS_HIGH 0x18                /* counts: an edge is a PPS sample at or above this ... */
 #define PARAMS_PPS_LOW 0x1C                 /* ... after one at or below this */
 #define PARAMS_PPS_PIN 0x20                 /* R31 bit of the optional second PPS input; PPS_PIN_NONE for none */
-#define PARAMS_MEASURE_SCANS 0x24           /* scans to time at start, 1 to 60000 */
+#define PARAMS_MEASURE_SCANS 0x24           /* scans to time at start, 1 to MAX_MEASURE_SCANS */
 #define PARAMS_AIN 0x28                     /* 7 words: analog input of each step, the channels first, then PPS */
 #define PARAMS_STEP_DELAY 0x44              /* 7 words: STEPDELAY register of each step (open delay, sample delay << 24) */
 #define PARAMS_BYTES 0x60
@@ -97,9 +104,16 @@
 #define MAX_CHANNELS 6
 #define MAX_STEPS 7
 #define MAX_DECIMATION 16
+#define MAX_AIN 7
+#define MAX_PPS_PIN 16                      /* PRU0's R31 has inputs 0 to 16 */
+#define MAX_MEASURE_SCANS 60000
+#define MAX_SCAN_TICKS 65535                /* longest scan, counter ticks: 3.05 kHz */
+#define MIN_ADC_CLKDIV 7                    /* 3 MHz, the data sheet's most */
 #define CIC_ORDER 3
 #define PPS_PIN_NONE 0xFFFFFFFF
-#define STALL_SCANS 32                      /* scan times without a word after which the ADC is restarted */
+#define STALL_SCANS 32                      /* scan times without a whole scan after which the ADC is restarted */
+#define RESTARTS_BEFORE_FAULT 8
+#define MAX_SUBSTITUTED 4                   /* scans in a row that are substituted; more than that is a restart */
 
 #define COMMAND_START 1                     /* (re)read the parameters, probe, measure, run */
 #define COMMAND_STOP 2                      /* stop the sequencer, back to STATE_IDLE */
@@ -109,8 +123,8 @@
 #define EVENT_SOURCE 0x04                   /* EVENT_SOURCE_* */
 #define EVENT_EPOCH 0x08
 #define EVENT_FIRST_SCAN 0x0C               /* scan number of the first raw sample; pin: newest scan at the edge */
-#define EVENT_COUNTER_BEFORE 0x10           /* pin: counter when the bit was last seen low. ADC: counter at the crossing */
-#define EVENT_COUNTER_AFTER 0x14            /* pin: counter when the bit was first seen high. ADC: as BEFORE */
+#define EVENT_COUNTER_BEFORE 0x10           /* pin: counter before the bit was last seen low. ADC: counter at the crossing */
+#define EVENT_COUNTER_AFTER 0x14            /* pin: counter after the bit was first seen high. ADC: as BEFORE */
 #define EVENT_SAMPLE_COUNT 0x18             /* EVENT_SAMPLES; pin: 0 */
 #define EVENT_CROSSING 0x1C                 /* index of the first raw sample at or above PARAMS_PPS_HIGH */
 #define EVENT_DATA 0x20                     /* raw 12-bit PPS samples, one per scan, 16 bits each */
@@ -128,7 +142,7 @@
 #define BLOCK_EPOCH 0x0C
 #define BLOCK_ADC_STATUS 0x10               /* IRQSTATUS_RAW at the end of the block */
 #define BLOCK_FIFO_HIGH_WATER 0x14          /* most words found in FIFO0 during the block */
-#define BLOCK_BAD_SCANS 0x18                /* scans in this block that had to be substituted (tag slip) */
+#define BLOCK_BAD_SCANS 0x18                /* substituted scans that touch this block (near its end: the next one too) */
 #define BLOCK_LOST_SCANS 0x1C               /* STATUS_LOST_SCANS at the end of the block */
 #define BLOCK_DATA 0x20                     /* [sample][channel], 16 bits each */
 #define BLOCK_HEADER_BYTES 32

@@ -30,56 +30,65 @@ STATUS_DECIMATION = 0x30  # scans per sample
 STATUS_BLOCK_BYTES = 0x34  # BLOCK_HEADER_BYTES + 2 * channels * BLOCK_SAMPLES
 STATUS_RING_BLOCKS = 0x38  # slots in the ring
 STATUS_BLOCKS_WRITTEN = 0x3C  # free running; written last
-STATUS_SAMPLES_WRITTEN = 0x40  # free running, whole samples, for readers that do not wait for a block
+STATUS_SAMPLES_WRITTEN = 0x40  # BLOCKS_WRITTEN * BLOCK_SAMPLES and what the open block holds by now
 STATUS_EVENTS_WRITTEN = 0x44  # free running; written last
-STATUS_EPOCH = 0x48  # counts the starts of the ADC sequencer, from 1
-STATUS_SCANS = 0x4C  # scan number of the newest complete scan
+STATUS_EPOCH = 0x48  # counts the starts of the ADC sequencer, from 1; START does not zero it
+STATUS_SCANS = 0x4C  # scan number of the newest complete scan, from 0 at START
 STATUS_OVERRUNS = 0x50  # FIFO overruns seen (each latches the module; the firmware restarts it)
 STATUS_UNDERFLOWS = 0x54  # FIFO underflows seen (likewise)
-STATUS_TAG_SLIPS = 0x58  # words whose step tag was not the expected one
+STATUS_TAG_SLIPS = 0x58  # times that a word was not of the expected step; each mended at once
 STATUS_STALLS = 0x5C  # restarts because the ADC delivered nothing for STALL_SCANS scans
 STATUS_RESTARTS = 0x60  # restarts of the sequencer, whatever the cause
-STATUS_LOST_SCANS = 0x64  # scans missing in the ring since START: dropped by restarts or substituted
+STATUS_LOST_SCANS = 0x64  # scans between blocks that are in no block, plus the substituted ones
 STATUS_FIFO_HIGH_WATER = 0x68  # most words ever found in FIFO0
 STATUS_ADC_STATUS = 0x6C  # IRQSTATUS_RAW as last read
-STATUS_MAX_WORK_CYCLES = 0x70  # longest time between two looks at the FIFO, counter ticks
+STATUS_MAX_WORK_CYCLES = 0x70  # longest time from a look at the FIFO that found a scan to the next one
+STATUS_EVENTS_DROPPED = 0x74  # PPS events given up because a restart or a substituted scan hit them
+STATUS_COUNT_SLIPS = 0x78  # restarts because a block's scans did not agree with the counter
 STATUS_BYTES = 0x80
 STATE_IDLE = 1  # initialised, waits for START
 STATE_MEASURING = 2  # ADC runs, scan length being measured
 STATE_RUNNING = 3
 STATE_FAULT = 4  # see STATUS_FAULT; a new START is accepted
 FAULT_NONE = 0
-FAULT_PARAMS = 1  # a parameter is out of its range
+FAULT_PARAMS = 1  # a parameter or the command is out of its range
 FAULT_ADC_ABSENT = 2  # REVISION is not that of TSC_ADC_SS: no clock, or not this chip
 FAULT_ADC_BUSY = 3  # the sequencer did not become idle
-FAULT_ADC_SILENT = 4  # no conversions arrive after enabling the steps
+FAULT_ADC_SILENT = 4  # RESTARTS_BEFORE_FAULT restarts in a row and not one whole scan
 PARAMS_COMMAND_SEQ = 0x00  # any new value makes the PRU look at COMMAND
 PARAMS_COMMAND = 0x04  # COMMAND_*
 PARAMS_CHANNELS = 0x08  # analog channels, 1 to MAX_CHANNELS
-PARAMS_ADC_CLKDIV = 0x0C  # ADC clock = 24 MHz / (value + 1); 7 gives 3 MHz, the data sheet's most
+PARAMS_ADC_CLKDIV = 0x0C  # ADC clock = 24 MHz / (value + 1); at least MIN_ADC_CLKDIV
 PARAMS_DECIMATION = 0x10  # 1 to MAX_DECIMATION scans per sample
 PARAMS_OUTPUT_SHIFT = 0x14  # right shift, rounded, that fits decimation^order * 4095 into 16 bits
 PARAMS_PPS_HIGH = 0x18  # counts: an edge is a PPS sample at or above this ...
 PARAMS_PPS_LOW = 0x1C  # ... after one at or below this
 PARAMS_PPS_PIN = 0x20  # R31 bit of the optional second PPS input; PPS_PIN_NONE for none
-PARAMS_MEASURE_SCANS = 0x24  # scans to time at start, 1 to 60000
+PARAMS_MEASURE_SCANS = 0x24  # scans to time at start, 1 to MAX_MEASURE_SCANS
 PARAMS_AIN = 0x28  # 7 words: analog input of each step, the channels first, then PPS
 PARAMS_STEP_DELAY = 0x44  # 7 words: STEPDELAY register of each step (open delay, sample delay << 24)
 PARAMS_BYTES = 0x60
 MAX_CHANNELS = 6
 MAX_STEPS = 7
 MAX_DECIMATION = 16
+MAX_AIN = 7
+MAX_PPS_PIN = 16  # PRU0's R31 has inputs 0 to 16
+MAX_MEASURE_SCANS = 60000
+MAX_SCAN_TICKS = 65535  # longest scan, counter ticks: 3.05 kHz
+MIN_ADC_CLKDIV = 7  # 3 MHz, the data sheet's most
 CIC_ORDER = 3
 PPS_PIN_NONE = 0xFFFFFFFF
-STALL_SCANS = 32  # scan times without a word after which the ADC is restarted
+STALL_SCANS = 32  # scan times without a whole scan after which the ADC is restarted
+RESTARTS_BEFORE_FAULT = 8
+MAX_SUBSTITUTED = 4  # scans in a row that are substituted; more than that is a restart
 COMMAND_START = 1  # (re)read the parameters, probe, measure, run
 COMMAND_STOP = 2  # stop the sequencer, back to STATE_IDLE
 EVENT_SEQ = 0x00  # number of this event, from 0; event n lies in slot n modulo EVENT_SLOTS
 EVENT_SOURCE = 0x04  # EVENT_SOURCE_*
 EVENT_EPOCH = 0x08
 EVENT_FIRST_SCAN = 0x0C  # scan number of the first raw sample; pin: newest scan at the edge
-EVENT_COUNTER_BEFORE = 0x10  # pin: counter when the bit was last seen low. ADC: counter at the crossing
-EVENT_COUNTER_AFTER = 0x14  # pin: counter when the bit was first seen high. ADC: as BEFORE
+EVENT_COUNTER_BEFORE = 0x10  # pin: counter before the bit was last seen low. ADC: counter at the crossing
+EVENT_COUNTER_AFTER = 0x14  # pin: counter after the bit was first seen high. ADC: as BEFORE
 EVENT_SAMPLE_COUNT = 0x18  # EVENT_SAMPLES; pin: 0
 EVENT_CROSSING = 0x1C  # index of the first raw sample at or above PARAMS_PPS_HIGH
 EVENT_DATA = 0x20  # raw 12-bit PPS samples, one per scan, 16 bits each
@@ -95,7 +104,7 @@ BLOCK_COUNTER = 0x08  # counter when that scan was read from the FIFO
 BLOCK_EPOCH = 0x0C
 BLOCK_ADC_STATUS = 0x10  # IRQSTATUS_RAW at the end of the block
 BLOCK_FIFO_HIGH_WATER = 0x14  # most words found in FIFO0 during the block
-BLOCK_BAD_SCANS = 0x18  # scans in this block that had to be substituted (tag slip)
+BLOCK_BAD_SCANS = 0x18  # substituted scans that touch this block (near its end: the next one too)
 BLOCK_LOST_SCANS = 0x1C  # STATUS_LOST_SCANS at the end of the block
 BLOCK_DATA = 0x20  # [sample][channel], 16 bits each
 BLOCK_HEADER_BYTES = 32
@@ -133,8 +142,12 @@ STATUS = np.dtype(
             "fifo_high_water",
             "adc_status",
             "max_work_cycles",
+            "events_dropped",
+            "count_slips",
         ],
         "formats": [
+            "<u4",
+            "<u4",
             "<u4",
             "<u4",
             "<u4",
@@ -195,6 +208,8 @@ STATUS = np.dtype(
             STATUS_FIFO_HIGH_WATER,
             STATUS_ADC_STATUS,
             STATUS_MAX_WORK_CYCLES,
+            STATUS_EVENTS_DROPPED,
+            STATUS_COUNT_SLIPS,
         ],
         "itemsize": STATUS_BYTES,
     }

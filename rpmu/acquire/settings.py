@@ -19,7 +19,7 @@ MAX_ADC_CLOCK_HZ = 3_000_000  # AM335x data sheet; faster conversions run, with 
 MAX_AIN = 6  # AIN7 is wired to the board's own supply
 MAX_OPEN_DELAY = 2**18 - 1
 MAX_SAMPLE_DELAY = 255
-MAX_PPS_PIN = 29  # R31 bits 30 and 31 are interrupt flags
+MAX_PPS_PIN = layout.MAX_PPS_PIN
 MAX_CODE = 2**16 - 1
 ADC_FULL_SCALE = 4095
 
