@@ -102,8 +102,8 @@ static void decode_xfr(Instruction *i)
     i->rd_shift = (uint8_t)field(i->word, 5, 2);
     uint32_t length = field(i->word, 7, 7);
     decode_length(i, length);
-    if (i->operation != OP_XOUT)
-        i->flags |= WRITES_MAC_OPERANDS;
+    if (i->operation != OP_XOUT && i->device != 0)
+        i->flags |= WRITES_MAC_OPERANDS; /* perhaps; device 0 is the multiplier itself, behind R25 to R27 */
 }
 
 static void decode_loop(Instruction *i)
