@@ -1,0 +1,221 @@
+"""The GPS receiver: a pulse at every second, and sentences that name it some tenths of a second later.
+
+The model is an MTK3339 at 9600 baud: the pulse has nanoseconds of noise and a saw-tooth, lasts 100 ms and comes only
+with a fix; the sentences begin 0.15 s after it and then take their time on the line, byte by byte (10 bits each). PMTK
+commands are obeyed and acknowledged as the module does. After a cold start it knows neither date nor position, then
+the date, then both. Nothing here reads a clock: the twin says which second begins.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from rpmu.twin import nmea
+from rpmu.twin.faults import Faults
+from rpmu.twin.signals import NS_PER_S
+
+COLD_SECOND = 315_964_786  # 1980-01-05 23:59:46, what the module's clock says at power-up
+COLD_MILLISECOND = 5
+BITS_PER_BYTE = 10  # start and stop bit
+FIRMWARE = "PMTK705,AXN_2.31_3339_13101700,5632,PA6H,1.0"
+ACCEPTED_UNHEEDED = {"255", "286", "301", "313", "397"}  # NMEA to PPS sync, jamming filter, SBAS, speed threshold
+RESTART_FIX_S = {"101": 1, "102": 33, "103": 35, "104": 35}  # hot, warm, cold, full cold start
+
+
+@dataclass(frozen=True)
+class GpsSettings:
+    """The receiver's habits.
+
+    Attributes:
+        pps_jitter_ns: white noise of the pulse, standard deviation.
+        pps_sawtooth_ns: half height of the saw-tooth that its own clock's granularity makes.
+        pps_width_s: length of the pulse.
+        nmea_delay_s: from the pulse to the first byte.
+        nmea_jitter_s: standard deviation of that.
+        baud_rate: of the serial line.
+        cold_start_s: time to the first fix; 0 starts with one.
+        cold_leap_error_s: whole seconds by which its UTC is wrong after a cold start, until `almanac_s` has passed.
+        almanac_s: how long it takes to learn of the leap seconds.
+        place: where it is.
+    """
+
+    pps_jitter_ns: float = 10.0
+    pps_sawtooth_ns: float = 5.0
+    pps_width_s: float = 0.1
+    nmea_delay_s: float = 0.15
+    nmea_jitter_s: float = 0.01
+    baud_rate: int = 9600
+    cold_start_s: float = 0.0
+    cold_leap_error_s: int = 0
+    almanac_s: float = 750.0
+    place: nmea.Place = field(default_factory=nmea.Place)
+
+
+@dataclass(frozen=True)
+class Edge:
+    """One edge of the PPS line: true UTC (integer ns plus a fraction) and the level after it."""
+
+    utc_ns: int
+    fraction_ns: float
+    high: bool
+
+
+class GpsReceiver:
+    """The receiver.
+
+    Args:
+        start_ns: UTC at which it is switched on.
+        settings: its habits.
+        faults: what goes wrong when.
+        seed: of its noise.
+    """
+
+    def __init__(self, start_ns: int, settings: GpsSettings, faults: Faults, seed: int = 0) -> None:
+        self._start_ns = start_ns
+        self._settings = settings
+        self._faults = faults
+        self._seed = seed
+        self._fix_at_ns = start_ns + round(settings.cold_start_s * NS_PER_S)
+        self._cold = settings.cold_start_s > 0
+        self._booted_ns = start_ns
+        self._rates = dict(nmea.DEFAULT_RATES)
+        self._pps_mode, self._pps_width_s = 3, settings.pps_width_s  # PMTK285: 3 is only with a fix, 4 always
+        self._byte_ns = BITS_PER_BYTE * NS_PER_S / settings.baud_rate
+        self._line: deque[tuple[int, bytes]] = deque()  # UTC ns of the first bit, what follows without a gap
+        self._line_free_ns = start_ns
+        self._heard = b""
+        self.refused_commands = 0
+
+    def has_fix(self, second: int) -> bool:
+        """Whether there is a position fix at a second."""
+        return second * NS_PER_S >= self._fix_at_ns and not self._faults.value("gps_loss", second)
+
+    def pulse(self, second: int) -> list[Edge]:
+        """The edges of the PPS line that belong to a second (UTC s)."""
+        faults = self._faults
+        if faults.value("pps_missing", second) or not (self.has_fix(second) or self._pps_mode == 4):
+            return []
+        rng = np.random.default_rng([self._seed, second, 0x99])
+        s = self._settings
+        late_ns = s.pps_jitter_ns * rng.standard_normal() + s.pps_sawtooth_ns * rng.uniform(-1.0, 1.0)
+        late_ns += (faults.value("pps_late", second) or 0.0) * 1e3
+        starts_ns = [late_ns]
+        double_s = faults.value("pps_double", second)
+        if double_s:
+            starts_ns.append(late_ns + double_s * NS_PER_S)
+        edges = []
+        for offset_ns in starts_ns:
+            for edge_ns, high in ((offset_ns, True), (offset_ns + self._pps_width_s * NS_PER_S, False)):
+                whole = int(np.floor(edge_ns))
+                edges.append(Edge(second * NS_PER_S + whole, edge_ns - whole, high))
+        return sorted(edges, key=lambda edge: (edge.utc_ns, edge.fraction_ns))
+
+    def begin_second(self, second: int) -> None:
+        """Put the sentences of a second (UTC s) on the line."""
+        if self._faults.value("gps_silent", second):
+            return
+        rng = np.random.default_rng([self._seed, second, 0x4E])
+        delay_s = max(0.0, self._settings.nmea_delay_s + self._settings.nmea_jitter_s * rng.standard_normal())
+        self._send(second * NS_PER_S + round(delay_s * NS_PER_S), nmea.epoch(self._what_it_knows(second), self._rates))
+
+    def _what_it_knows(self, second: int) -> nmea.Fix:
+        on_s = second - self._booted_ns // NS_PER_S
+        place = self._settings.place
+        if self._cold and second * NS_PER_S < self._booted_ns + 0.6 * (self._fix_at_ns - self._booted_ns):
+            return nmea.Fix(COLD_SECOND + on_s, False, place, COLD_MILLISECOND)
+        wrong_s = round(self._faults.value("nmea_second", second) or 0.0)
+        if self._cold and on_s < self._settings.almanac_s:
+            wrong_s += self._settings.cold_leap_error_s
+        return nmea.Fix(second + wrong_s, self.has_fix(second), place)
+
+    def _send(self, at_ns: int, data: bytes) -> None:
+        """Queue bytes; the line sends one after the other."""
+        begin_ns = max(at_ns, self._line_free_ns)
+        self._line.append((begin_ns, data))
+        self._line_free_ns = begin_ns + round(len(data) * self._byte_ns)
+
+    def received(self, now_ns: int) -> bytes:
+        """The bytes that have arrived completely up to now, each handed out once."""
+        result = b""
+        while self._line and self._line[0][0] < now_ns:
+            begin_ns, data = self._line.popleft()
+            count = min(len(data), int((now_ns - begin_ns) / self._byte_ns))
+            result += data[:count]
+            if count < len(data):
+                self._line.appendleft((begin_ns + round(count * self._byte_ns), data[count:]))
+                break
+        return result
+
+    def command(self, data: bytes, now_ns: int) -> None:
+        """Bytes from the host; commands are obeyed when their line is complete."""
+        *lines, self._heard = (self._heard + data).split(b"\n")
+        self._heard = self._heard[-256:]
+        for line in lines:
+            body = nmea.checked_body(line)
+            if body is None or not body.startswith("PMTK"):
+                self.refused_commands += 1  # the module ignores what it cannot read
+                continue
+            for reply in self._obey(body[4:].split(","), now_ns):
+                self._send(now_ns, nmea.sentence(reply))
+
+    def _obey(self, fields: list[str], now_ns: int) -> list[str]:
+        """Carry out one PMTK command; the replies. Flags: 1 unknown, 2 known but failed, 3 done."""
+        number, arguments = fields[0], fields[1:]
+        if number in RESTART_FIX_S:
+            self._restart(number, now_ns)
+            return ["PMTK011,MTKGPS", "PMTK010,001"]
+        if number == "605":
+            return [FIRMWARE]
+        if number == "414":
+            return [f"PMTK514,{','.join(str(rate) for rate in self._rate_list())}"]
+        if number == "000" or number in ACCEPTED_UNHEEDED:
+            return [f"PMTK001,{int(number)},3"]
+        handler = {"314": self._set_rates, "285": self._set_pps, "220": self._set_interval, "251": self._set_baud}
+        if number not in handler:
+            self.refused_commands += 1
+            return [f"PMTK001,{number},1"]
+        try:
+            done = handler[number]([int(argument) for argument in arguments])
+        except ValueError:
+            done = False
+        return [f"PMTK001,{number},{3 if done else 2}"]
+
+    def _restart(self, number: str, now_ns: int) -> None:
+        self._booted_ns, self._fix_at_ns = now_ns, now_ns + RESTART_FIX_S[number] * NS_PER_S
+        self._cold = number in ("103", "104")
+        self._line.clear()
+        self._line_free_ns = now_ns
+
+    def _rate_list(self) -> list[int]:
+        rates = [0] * 19
+        for kind, index in nmea.RATE_FIELDS.items():
+            rates[index] = self._rates[kind]
+        return rates
+
+    def _set_rates(self, rates: list[int]) -> bool:
+        if rates == [-1]:
+            self._rates = dict(nmea.DEFAULT_RATES)
+            return True
+        if not 17 <= len(rates) <= 21 or not all(0 <= rate <= 5 for rate in rates):
+            return False
+        rates += [0] * 4
+        self._rates = {kind: rates[nmea.RATE_FIELDS[kind]] for kind in nmea.DEFAULT_RATES}
+        return True
+
+    def _set_pps(self, mode_width: list[int]) -> bool:
+        if len(mode_width) != 2 or not 0 <= mode_width[0] <= 4 or not 1 <= mode_width[1] <= 998:
+            return False
+        self._pps_mode, self._pps_width_s = mode_width[0], mode_width[1] * 1e-3
+        return True
+
+    def _set_interval(self, interval_ms: list[int]) -> bool:
+        return interval_ms == [1000]  # the model has one fix a second
+
+    def _set_baud(self, rate: list[int]) -> bool:
+        if len(rate) != 1 or rate[0] not in (4800, 9600, 14400, 19200, 38400, 57600, 115200):
+            return False
+        self._byte_ns = BITS_PER_BYTE * NS_PER_S / rate[0]
+        return True
