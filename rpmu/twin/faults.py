@@ -43,7 +43,7 @@ FAULTS = {
     "nmea_second": Kind("sentences name a wrong second", 1.0, "by how many seconds", duration_s=10.0),
     "adc_overrun": Kind("the ADC's FIFO overruns and latches", lasts=False),
     "tag_slip": Kind("conversions vanish on the way to the FIFO", 1.0, "how many words", lasts=False),
-    "adc_stall": Kind("the ADC's sequencer stands still", 2.0, "for how many ms", lasts=False),
+    "adc_stall": Kind("the ADC's sequencer stands still", 0.6, "for how many ms", lasts=False),
     "reader_stalled": Kind("nobody reads the ring", duration_s=0.5),
     "crystal_step": Kind("the crystal jumps, at the next tenth of a second", 1.0, "by how many ppm", lasts=False),
     "clipping": Kind("the mains is that much higher than it should be", 2.0, "factor"),

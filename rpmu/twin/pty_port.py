@@ -1,0 +1,63 @@
+"""A pseudo-terminal as the receiver's serial line: the daemon opens it as it opens a UART.
+
+The terminal is raw, so that nothing is echoed or translated. A pty has no speed and a buffer of about 4 kB; when
+nobody reads, bytes are lost and counted, as on a UART. The kernel hands bytes over in its own time, so `write` waits
+until they have arrived on the other side: a simulation must not depend on the scheduler.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+import termios
+import time
+import tty
+
+ARRIVAL_S = 0.2  # patience with the kernel
+
+
+class PtyPort:
+    """The receiver's end of a serial line.
+
+    Attributes:
+        device: what the daemon opens.
+        lost_bytes: bytes that nobody took.
+    """
+
+    def __init__(self) -> None:
+        self._master, self._slave = os.openpty()  # the slave stays open, so that the line survives a daemon's restart
+        tty.setraw(self._slave)
+        os.set_blocking(self._master, False)
+        self.device = os.ttyname(self._slave)
+        self.lost_bytes = 0
+
+    def write(self, data: bytes) -> None:
+        """Send bytes to the host; what its buffer cannot take is lost."""
+        if not data:
+            return
+        before = self._waiting()
+        try:
+            sent = os.write(self._master, data)
+        except BlockingIOError:
+            sent = 0
+        self.lost_bytes += len(data) - sent
+        deadline = time.monotonic() + ARRIVAL_S
+        while self._waiting() < before + sent and time.monotonic() < deadline:
+            time.sleep(20e-6)
+
+    def _waiting(self) -> int:
+        """Bytes that lie ready for the host."""
+        return int(struct.unpack("i", fcntl.ioctl(self._slave, termios.FIONREAD, b"\0\0\0\0"))[0])
+
+    def read(self) -> bytes:
+        """What the host has sent."""
+        try:
+            return os.read(self._master, 4096)
+        except (BlockingIOError, OSError):  # nothing there
+            return b""
+
+    def close(self) -> None:
+        """Give the line back."""
+        for descriptor in (self._master, self._slave):
+            os.close(descriptor)

@@ -1,0 +1,253 @@
+"""The whole board in its room: outlet, front end, crystal, GPS receiver and the emulated PRU with its ADC.
+
+`advance` is the only thing that makes time pass. It prepares what the pins will see (mains in segments of 0.1 s, the
+next PPS edges), runs the emulator up to the new instant, lets faults happen at theirs, and moves the receiver's bytes.
+It reads no clock and uses one thread, so the same settings and seed give the same run. `Pacer` (pacing.py) is what
+ties it to the wall clock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rpmu.calibrate.profile import Profile, load_profile
+from rpmu.errors import InputError
+from rpmu.twin.crystal import SEGMENT_CYCLES, Crystal, CrystalSettings
+from rpmu.twin.faults import Fault, Faults
+from rpmu.twin.front_end import AnalogChain
+from rpmu.twin.gps import GpsReceiver, GpsSettings
+from rpmu.twin.link import TwinLink
+from rpmu.twin.pruss import AdcErrors, AdcEvent, BusTiming, Pruss
+from rpmu.twin.signals import NS_PER_S, Grid, MainsSource, Truth
+from rpmu.twin.sources import Setting, parse_source
+
+STEP_CYCLES = 1000  # grid of the analogue simulation: 5 us, 200 kHz
+POINTS = SEGMENT_CYCLES // STEP_CYCLES
+MARGIN_POINTS = 16  # the emulator interpolates over six points
+AHEAD_NS = NS_PER_S // 4  # edges of the PPS are planned this much before they happen
+CYCLES_PER_MS = 200_000
+INSTANTS = ("adc_overrun", "tag_slip", "adc_stall")
+
+
+class SerialLine(Protocol):
+    """The receiver's end of a serial line: `PtyPort`, or anything that takes bytes."""
+
+    def write(self, data: bytes) -> None:
+        """Towards the host."""
+
+    def read(self) -> bytes:
+        """From the host; empty if nothing came."""
+
+    def close(self) -> None:
+        """Give it back."""
+
+
+@dataclass(frozen=True)
+class TwinSettings:
+    """What the twin is like.
+
+    Attributes:
+        start_ns: UTC of the first instant.
+        source: the words of `--source`.
+        nominal_hz: 50 or 60.
+        phases: 1 or 3, unless the source says otherwise.
+        voltage_v: RMS volts of a source that does not say.
+        profile: its front end.
+        mains_ain: analog input of each phase.
+        pps_ain: analog input of the PPS.
+        pps_pin: bit of PRU0's R31 that the PPS is wired to as well, or None.
+        crystal: its crystal.
+        gps: its receiver.
+        adc: errors of its converter; the reference is the profile's.
+        bus: cycles per access of the PRU.
+        faults: what goes wrong when.
+        seed: of everything random.
+    """
+
+    start_ns: int
+    source: str = "nominal"
+    nominal_hz: int = 60
+    phases: int = 1
+    voltage_v: float = 120.0
+    profile: Profile = field(default_factory=lambda: load_profile("reference-a-120v"))
+    mains_ain: tuple[int, ...] = (0, 2, 3)
+    pps_ain: int = 1
+    pps_pin: int | None = None
+    crystal: CrystalSettings = field(default_factory=lambda: CrystalSettings(ppm=23.0, walk_ppb_per_rts=0.1))
+    gps: GpsSettings = field(default_factory=GpsSettings)
+    adc: AdcErrors = field(default_factory=lambda: AdcErrors(noise_lsb_rms=0.5))
+    bus: BusTiming = field(default_factory=BusTiming)
+    faults: tuple[Fault, ...] = ()
+    seed: int = 0
+
+
+class Twin:
+    """A board that does not exist.
+
+    Args:
+        settings: what it is like.
+        line: the receiver's serial line; None lets its bytes fall on the floor.
+
+    Raises:
+        InputError: the settings contradict themselves, or the source is wrong.
+        HardwareError: the emulator is not built.
+    """
+
+    def __init__(self, settings: TwinSettings, line: SerialLine | None = None) -> None:
+        self.settings = settings
+        self.source: MainsSource = parse_source(
+            settings.source,
+            Setting(settings.nominal_hz, settings.phases, settings.start_ns, settings.seed, settings.voltage_v),
+        )
+        phases = self.source.phases
+        if phases > len(settings.mains_ain):
+            raise InputError(
+                f"the source has {phases} phases, but only {len(settings.mains_ain)} mains inputs are wired"
+            )
+        self.crystal = Crystal(settings.start_ns, settings.crystal, settings.seed)
+        self.faults = Faults(settings.start_ns, list(settings.faults))
+        self.gps = GpsReceiver(settings.start_ns, settings.gps, self.faults, settings.seed)
+        self.chain = AnalogChain(settings.profile, phases, settings.seed)
+        adc = AdcErrors(**(settings.adc.__dict__ | {"vref_v": settings.profile.vref_v}))
+        self.pruss = Pruss(settings.bus, adc, settings.seed)
+        self._line = line
+        self._now_ns = settings.start_ns
+        self._second = settings.start_ns // NS_PER_S + 1  # first whole second whose pulse is not planned yet
+        self._spoken = -(-settings.start_ns // NS_PER_S)  # first whole second whose sentences have not begun
+        self._segments = 0
+        self._crystal_steps_to_s = 0.0
+        self._plug_in()
+
+    @property
+    def now_ns(self) -> int:
+        """UTC of the simulation."""
+        return self._now_ns
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the first instant."""
+        return (self._now_ns - self.settings.start_ns) / NS_PER_S
+
+    def link(self) -> TwinLink:
+        """The board as the daemon's sampler sees it."""
+        return TwinLink(self.pruss)
+
+    def truth(self, utc_ns: NDArray[Any] | int) -> Truth | None:
+        """What a perfect PMU would report at these instants; None for a recording."""
+        return self.source.truth(np.atleast_1d(np.asarray(utc_ns, dtype=np.int64)))
+
+    def inject(self, fault: Fault) -> None:
+        """Plan a fault while the twin runs; pins are prepared up to 0.3 s ahead, so it should start later than that."""
+        self.faults.add(fault)
+
+    def close(self) -> None:
+        """Give the serial line back."""
+        if self._line is not None:
+            self._line.close()
+
+    # ---- time ----
+
+    def advance(self, seconds: float) -> None:
+        """Let so much true time pass.
+
+        Raises:
+            PruFault: the firmware did what would hang the chip.
+        """
+        end_ns = self._now_ns + round(seconds * NS_PER_S)
+        while self._now_ns < end_ns:
+            self._advance_to(min(end_ns, self._now_ns + NS_PER_S // 10))
+
+    def _advance_to(self, end_ns: int) -> None:
+        """One step of at most 0.1 s."""
+        from_s, to_s = self.elapsed_s, (end_ns - self.settings.start_ns) / NS_PER_S
+        self._plan_crystal(to_s + 0.3)
+        self._plan_pulses(end_ns + AHEAD_NS)
+        self._prepare_mains(self.crystal.cycle_at(end_ns))
+        for fault in self.faults.between(from_s, to_s, *INSTANTS):
+            self.pruss.run_until(int(self.crystal.cycle_at(self.settings.start_ns + round(fault.start_s * NS_PER_S))))
+            self._strike(fault)
+        self.pruss.run_until(int(self.crystal.cycle_at(end_ns)))
+        self._now_ns = end_ns
+        self._serve_line()
+
+    def _strike(self, fault: Fault) -> None:
+        """Make a fault of the ADC happen now."""
+        if fault.name == "adc_overrun":
+            self.pruss.inject(AdcEvent.FORCE_OVERRUN)
+        elif fault.name == "tag_slip":
+            self.pruss.inject(AdcEvent.DROP_WORDS, max(1, round(fault.value)))
+        else:
+            self.pruss.inject(AdcEvent.STALL, round(fault.value * CYCLES_PER_MS))
+
+    # ---- pins ----
+
+    def _plug_in(self) -> None:
+        """Put a voltage on every wired pin, with the front end already settled."""
+        s = self.settings
+        tau_cycles = s.profile.pps_tau_s * 2e8
+        self.pruss.set_pulses(s.pps_ain, [0.0], [0.0], tau_cycles)
+        self._feed(-1, keep=MARGIN_POINTS)
+
+    def _plan_crystal(self, to_s: float) -> None:
+        for fault in self.faults.between(self._crystal_steps_to_s, to_s, "crystal_step"):
+            self.crystal.add_step(fault.start_s, fault.value)
+        self._crystal_steps_to_s = max(to_s, self._crystal_steps_to_s)
+
+    def _plan_pulses(self, to_ns: int) -> None:
+        """Plan the PPS edges of every second that begins before `to_ns`."""
+        s = self.settings
+        while self._second * NS_PER_S < to_ns:
+            edges = self.gps.pulse(self._second)
+            cycles = [self.crystal.cycle_at(edge.utc_ns, edge.fraction_ns) for edge in edges]
+            if cycles:
+                levels = [float(edge.high) for edge in edges]
+                tau_cycles = s.profile.pps_tau_s * 2e8
+                self.pruss.set_pulses(s.pps_ain, cycles, [s.profile.pps_high_v * level for level in levels], tau_cycles)
+                if s.pps_pin is not None:
+                    self.pruss.set_pin_edges(0, s.pps_pin, cycles, levels)
+            self._second += 1
+
+    def _prepare_mains(self, to_cycle: float) -> None:
+        """Have the mains at the pins up to a cycle, and a margin more."""
+        while self._segments * SEGMENT_CYCLES < to_cycle + MARGIN_POINTS * STEP_CYCLES:
+            self._feed(self._segments, keep=POINTS)
+            self._segments += 1
+
+    def _feed(self, segment: int, keep: int) -> None:
+        """Simulate the front end over one segment of the crystal, and hand its last `keep` points to the pins."""
+        start_cycle = segment * SEGMENT_CYCLES
+        utc_ns, fraction_ns = self.crystal.utc(start_cycle)
+        step_ns = STEP_CYCLES * self.crystal.ns_per_cycle(max(segment, 0))
+        grid = Grid(utc_ns, step_ns, POINTS, fraction_ns)
+        volts = self.source.volts(grid.delayed(self.settings.profile.delay_s))
+        self._scale(volts, grid)
+        pins = self.chain.run(volts, step_ns * 1e-9)
+        first_cycle = start_cycle + (POINTS - keep) * STEP_CYCLES
+        for ain, row in zip(self.settings.mains_ain, pins, strict=False):
+            self.pruss.set_waveform(ain, first_cycle, STEP_CYCLES, row[-keep:])
+
+    def _scale(self, volts: NDArray[np.float64], grid: Grid) -> None:
+        """Overvoltage while the fault `clipping` holds."""
+        from_s = (grid.start_ns - self.settings.start_ns) / NS_PER_S
+        for fault in self.faults.windows("clipping", from_s, from_s + grid.n * grid.step_ns * 1e-9):
+            t = from_s + grid.dt_s
+            volts[:, (t >= fault.start_s) & (t < fault.end_s)] *= fault.value
+
+    # ---- the serial line ----
+
+    def _serve_line(self) -> None:
+        """Let the receiver speak and listen up to now."""
+        while self._spoken * NS_PER_S <= self._now_ns:
+            self.gps.begin_second(self._spoken)
+            self._spoken += 1
+        data = self.gps.received(self._now_ns)
+        if self._line is None:
+            return
+        self._line.write(data)
+        heard = self._line.read()
+        if heard:
+            self.gps.command(heard, self._now_ns)
