@@ -27,7 +27,8 @@ class CounterBridge:
     """
 
     def __init__(self, info: AcquisitionInfo) -> None:
-        self._ticks = info.counter_ticks_per_scan
+        self._ticks = float(info.counter_ticks_per_scan)
+        self._numerator, self._denominator = info.counter_ticks_per_scan.as_integer_ratio()
         self._sampled_before = CONVERSION_CLOCKS / info.scan_adc_clocks  # scans from sampling instant to result
         self.epoch = 0
         self.epochs = 0
@@ -46,7 +47,7 @@ class CounterBridge:
             By how many scans the sampling instants have moved (0 within an epoch), and the standard uncertainty of
             that, ns.
         """
-        late = float(counter * self._ticks.denominator - scan * self._ticks.numerator) / self._ticks.denominator
+        late = (counter * self._denominator - scan * self._numerator) / self._denominator
         if epoch == self.epoch:
             self._constant = min(self._constant, late)
             self._seen += 1
@@ -58,14 +59,13 @@ class CounterBridge:
         self.epochs += 1
         if seen > 1:  # the old constant is a minimum, the new one an average reading so far
             late -= LATE_TICKS / 2
-        return (late - before) / float(self._ticks), LATE_TICKS * TICK_NS / math.sqrt(12 if seen > 1 else 6)
+        return (late - before) / self._ticks, LATE_TICKS * TICK_NS / math.sqrt(12 if seen > 1 else 6)
 
     def pin_edge(self, event: PpsEvent, latency_ns: float) -> Edge:
         """Place an edge seen at the pin among the scans: anywhere between two looks at it."""
-        ticks = float(self._ticks)
-        middle = (event.counter_before + event.counter_after) / 2 - latency_ns / TICK_NS
-        half_width = (event.counter_after - event.counter_before) / 2 / ticks
-        base = event.first_scan * self._ticks
-        after = float(round(middle * 2) * base.denominator - 2 * base.numerator) / (2 * base.denominator)
-        fraction = (after - self._constant) / ticks + self._sampled_before
+        twice = event.counter_before + event.counter_after  # integers first: counters outgrow a float's ns
+        ticks = (twice * self._denominator - 2 * event.first_scan * self._numerator) / (2 * self._denominator)
+        ticks -= self._constant + latency_ns / TICK_NS
+        half_width = (event.counter_after - event.counter_before) / 2 / self._ticks
+        fraction = ticks / self._ticks + self._sampled_before
         return Edge(event.first_scan, fraction, half_width / math.sqrt(3), half_width)

@@ -55,6 +55,14 @@ class LeapState:
     delete: bool = False
 
     @property
+    def word(self) -> str:
+        """What there is of a leap second, in words."""
+        direction = "delete" if self.delete else "add"
+        if self.pending:
+            return f"pending, {direction}"
+        return f"occurred, {direction}" if self.occurred else "none"
+
+    @property
     def bits(self) -> int:
         """Bits 6-4 of the TIME_QUALITY byte.
 

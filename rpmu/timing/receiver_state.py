@@ -6,7 +6,7 @@ import math
 
 from rpmu.timing.nmea import Sentence
 
-RESTARTED = {"PMTK010": {"001"}, "PMTK011": {"MTKGPS"}}  # start-up messages of MediaTek receivers
+WORST_HDOP = 20.0
 
 
 class ReceiverState:
@@ -41,17 +41,24 @@ class ReceiverState:
         if sentence.hdop is not None:
             self.hdop = sentence.hdop
 
+    def pps_sigma_ns(self, base_ns: float) -> float:
+        """Standard uncertainty of the PPS, ns: worse with the geometry of the satellites."""
+        spread = min(max(self.hdop or 1.0, 1.0), WORST_HDOP)
+        return base_ns * (spread if self.dimensions != 2 else max(spread, 3.0))  # in 2D the height error is time error
+
+    def silent(self, now_s: float, timeout_s: float) -> bool:
+        """Whether nothing was heard for longer than the timeout."""
+        return now_s - self.heard_s > timeout_s
+
     def no_voucher(self, now_s: float, timeout_s: float) -> str:
         """Why the PPS must not be used; empty if the receiver vouches for it."""
         if self.heard_s == -math.inf:
             return "nothing heard from the GPS receiver"
-        if now_s - self.heard_s > timeout_s:
+        if self.silent(now_s, timeout_s):
             return f"the GPS receiver is silent for {math.floor(now_s - self.heard_s)} s"
         return "" if self.fix else "the GPS receiver has no fix"
 
 
 def shows_no_date(sentence: Sentence) -> bool:
-    """Whether the receiver started cold: it says so, or it does not know the date."""
-    if sentence.kind in RESTARTED:
-        return bool(sentence.fields) and sentence.fields[0] in RESTARTED[sentence.kind]
+    """Whether the receiver started cold: without a fix it does not know the date, or counts from its first day."""
     return sentence.kind == "RMC" and sentence.valid is False and (sentence.time is None or sentence.time.rollovers > 0)

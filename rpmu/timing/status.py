@@ -6,7 +6,8 @@ that knows nothing of us can plot "GPS fix" beside the phasor; the analog values
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from rpmu.timing.codes import MSG_TQ_WORDS, PMU_TQ_WORDS, UNLOCKED_TIME_WORDS
@@ -26,6 +27,11 @@ STATUS_BIT_NAMES = (
 STATUS_NORMAL_MASK = 0  # all bits normally read ...
 STATUS_VALID_MASK = 0x007F  # ... and the first seven are in use
 STATUS_ANALOG_NAMES = ("TIME SIGMA NS", "CRYSTAL PPM", "SATELLITES")
+
+
+def rms(values: Collection[float]) -> float:
+    """Root mean square; NaN of nothing."""
+    return math.sqrt(sum(value * value for value in values) / len(values)) if values else math.nan
 
 
 def status_word(
@@ -142,45 +148,45 @@ class TimeStatus:
         state: cold, acquiring, locked, holdover or unlocked.
         reason: why, in words.
         codes: what a report carries now.
-        residual_last_ns: last accepted edge against its prediction, ns; NaN before the first.
-        residual_rms_ns: RMS of the last 60 of them.
+        counters: what was seen and dropped.
         sigma_ns: standard uncertainty of the time, ns; infinite where nothing is known.
         bound_ns: what the error is not expected to exceed, ns; the codes follow it.
         ppm: frequency of the crystal against nominal, ppm; positive is fast.
-        seconds_since_pps: since the last accepted edge, s; infinite before the first.
         seconds_since_lock: since the state was last locked, s; infinite before.
+        last_step_ns: size of the last correction above the limit, ns.
+        leap: "none", or "pending" or "occurred" with "add" or "delete".
+        seconds_since_pps: since the last accepted edge, s; infinite before the first.
+        residual_last_ns: last accepted edge against its prediction, ns; NaN before the first.
+        residual_rms_ns: RMS of the last 60 of them.
+        pps_tau_us: time constant of the PPS slope as learned, us; 0 if not seen.
+        pps_jitter_ns: scatter of the edges as learned.
         fix: 0 none, 1 autonomous, 2 differential.
         dimensions: of the fix: 1 none, 2 or 3; 0 if the receiver does not say.
         satellites: used; None if the receiver does not say.
         hdop: horizontal dilution of precision; None if the receiver does not say.
-        leap: "none", "pending add", "pending delete", "occurred add" or "occurred delete".
-        pps_tau_us: time constant of the PPS slope as learned, us; 0 if not seen.
-        pps_jitter_ns: scatter of the edges as learned.
-        last_step_ns: size of the last correction above the limit, ns.
         rollovers: week rollovers taken off the receiver's date.
-        counters: what was seen and dropped.
     """
 
     state: LockState
     reason: str
     codes: TimeCodes
-    residual_last_ns: float
-    residual_rms_ns: float
+    counters: TimeCounters
     sigma_ns: float
     bound_ns: float
     ppm: float
-    seconds_since_pps: float
     seconds_since_lock: float
-    fix: int
-    dimensions: int
-    satellites: int | None
-    hdop: float | None
-    leap: str
-    pps_tau_us: float
-    pps_jitter_ns: float
     last_step_ns: float
-    rollovers: int
-    counters: TimeCounters
+    leap: str
+    seconds_since_pps: float = math.inf
+    residual_last_ns: float = math.nan
+    residual_rms_ns: float = math.nan
+    pps_tau_us: float = 0.0
+    pps_jitter_ns: float = math.nan
+    fix: int = 0
+    dimensions: int = 0
+    satellites: int | None = None
+    hdop: float | None = None
+    rollovers: int = 0
 
     @property
     def locked(self) -> bool:

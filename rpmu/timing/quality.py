@@ -1,0 +1,77 @@
+"""From evidence to codes: state, steps of the time and the time without lock, for every kind of time source alike."""
+
+from __future__ import annotations
+
+import math
+
+from rpmu.timing.codes import message_time_quality, pmu_time_quality, unlocked_time
+from rpmu.timing.settings import TimingSettings
+from rpmu.timing.states import Evidence, LockMachine, LockState
+from rpmu.timing.status import TimeCodes
+
+BOUND_SIGMAS = 3.0  # the error is not expected beyond this many standard uncertainties
+
+
+class Quality:
+    """Keeps the state and the codes.
+
+    Attributes:
+        bound_ns: what the time error is not expected to exceed; infinite if unknown.
+        codes: for a report now.
+        resyncs: corrections of the time that were flagged.
+        last_step_ns: the last of them.
+    """
+
+    def __init__(self, settings: TimingSettings, scan_rate_hz: float) -> None:
+        self._machine = LockMachine(settings)
+        self._limit_ns = settings.resync_limit_ns
+        self._rate_hz = scan_rate_hz
+        self._step_scan: int | None = None
+        self._locked_scan: int | None = None
+        self.resyncs = 0
+        self.last_step_ns = 0.0
+        self.bound_ns = math.inf
+        self._judge_codes(math.inf)
+
+    @property
+    def state(self) -> LockState:
+        """State now."""
+        return self._machine.state
+
+    @property
+    def reason(self) -> str:
+        """Why, in words."""
+        return self._machine.reason
+
+    def stepped(self, step_ns: float, scan: int) -> None:
+        """The time was corrected: flag that above the limit, and doubt the time if the bound had not foreseen it."""
+        if not abs(step_ns) > self._limit_ns:
+            return
+        self.resyncs += 1
+        self.last_step_ns = step_ns
+        if abs(step_ns) > self.bound_ns:
+            self._step_scan = scan
+
+    def seconds_since_step(self, scan: int) -> float:
+        """Since the last flagged correction, s; infinite before any."""
+        return self._since(self._step_scan, scan)
+
+    def seconds_since_lock(self, scan: int) -> float:
+        """Since the state was last locked, s; infinite before."""
+        return self._since(self._locked_scan, scan)
+
+    def look(self, evidence: Evidence, scan: int) -> None:
+        """Let state and codes follow from the evidence at a scan."""
+        self.bound_ns = math.inf if evidence.doubt or not evidence.running else evidence.bound_ns
+        self._machine.look(evidence)
+        if self.state is LockState.LOCKED:
+            self._locked_scan = scan
+        self._judge_codes(self.seconds_since_lock(scan))
+
+    def _since(self, then: int | None, scan: int) -> float:
+        return math.inf if then is None else (scan - then) / self._rate_hz
+
+    def _judge_codes(self, unlocked_s: float) -> None:
+        locked = self.state is LockState.LOCKED
+        msg_tq = message_time_quality(locked, self.bound_ns)
+        self.codes = TimeCodes(msg_tq, pmu_time_quality(self.bound_ns), unlocked_time(unlocked_s), locked)
