@@ -29,6 +29,7 @@ from rpmu.c37118.channels import AnalogChannel, DigitalWord, PhasorChannel, PmuC
 from rpmu.c37118.codec import Frame, decode
 from rpmu.c37118.command import CommandFrame
 from rpmu.c37118.config import ConfigFrame, ConfigFrame1, ConfigFrame2
+from rpmu.c37118.config3 import ConfigFrame3
 from rpmu.c37118.data import DataFrame
 from rpmu.c37118.decoder import ConfigNeeded, Decoder, Event
 from rpmu.c37118.errors import ProtocolError
@@ -56,6 +57,7 @@ __all__ = [
     "ConfigFrame",
     "ConfigFrame1",
     "ConfigFrame2",
+    "ConfigFrame3",
     "ConfigNeeded",
     "DataError",
     "DataFrame",

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from rpmu.c37118.command import CommandFrame, parse_command
 from rpmu.c37118.config import ConfigFrame, ConfigFrame1, ConfigFrame2
+from rpmu.c37118.config3 import ConfigFrame3
 from rpmu.c37118.data import DataFrame, parse_data
 from rpmu.c37118.envelope import BytesLike, Head, open_envelope
 from rpmu.c37118.errors import ProtocolError
@@ -28,7 +29,7 @@ _OF_BOTH_VERSIONS: dict[FrameType, Parser] = {
 }
 PARSERS: dict[int, Parser] = {
     frame_type << 4 | version: parser for version in (1, 2) for frame_type, parser in _OF_BOTH_VERSIONS.items()
-}
+} | {FrameType.CONFIG_3 << 4 | 2: lambda head, data, _: ConfigFrame3.parse(head, data)}
 
 
 def decode(data: BytesLike, config: ConfigFrame | None = None) -> Frame:

@@ -16,9 +16,10 @@ from dataclasses import dataclass
 
 from rpmu.c37118.codec import Frame, parse
 from rpmu.c37118.config import ConfigFrame, ConfigFrame1
-from rpmu.c37118.envelope import MAX_FRAME_SIZE, BytesLike, open_envelope, read_head
+from rpmu.c37118.envelope import MAX_FRAME_SIZE, MIN_FRAME_SIZE, BytesLike, is_fragment, open_envelope, read_head
 from rpmu.c37118.errors import ProtocolError
 from rpmu.c37118.fields import FrameType
+from rpmu.c37118.fragments import FragmentJoiner
 from rpmu.c37118.framer import Framer
 
 
@@ -52,18 +53,20 @@ class Decoder:
         self.configs: dict[int, ConfigFrame] = {}
         self.framer = Framer(max_frame_size)
         self._max_streams = max_streams
+        self._fragments = FragmentJoiner()
 
     def feed(self, data: BytesLike) -> list[Event]:
         """Take the next bytes of a stream."""
-        return [found if isinstance(found, ProtocolError) else self._decode(found) for found in self.framer.feed(data)]
+        return self._events(self.framer.feed(data))
 
     def feed_datagram(self, data: BytesLike) -> list[Event]:
         """Take one datagram: whole frames, usually one; no frame goes on in the next."""
-        found = self.framer.feed_datagram(data)
-        return [item if isinstance(item, ProtocolError) else self._decode(item) for item in found]
+        return self._events(self.framer.feed_datagram(data))
 
-    def decode(self, frame: bytes) -> Event:
-        """Take one whole frame (from a recording, or from a `Framer` of your own)."""
+    def decode(self, frame: bytes) -> Event | None:
+        """Take one whole frame (from a recording, or from a `Framer` of your own); None for a CFG-3 not yet whole."""
+        if len(frame) >= MIN_FRAME_SIZE and is_fragment(frame):
+            return self._decode(frame)
         try:
             open_envelope(frame)
         except ProtocolError as error:
@@ -73,8 +76,13 @@ class Decoder:
     def reset(self) -> None:
         """Start anew after a lost connection; what was learned stays."""
         self.framer.reset()
+        self._fragments.clear()
 
-    def _decode(self, raw: bytes) -> Event:
+    def _events(self, found: list[bytes | ProtocolError]) -> list[Event]:
+        events = [item if isinstance(item, ProtocolError) else self._decode(item) for item in found]
+        return [event for event in events if event is not None]
+
+    def _decode(self, raw: bytes) -> Event | None:
         """One frame whose envelope has been checked."""
         try:
             head = read_head(raw)
@@ -82,7 +90,10 @@ class Decoder:
         except ProtocolError as error:
             return error
         try:
-            frame = parse(head, raw, self.configs.get(head.idcode) if is_data else None)
+            if is_fragment(raw):
+                frame: Frame | None = self._fragments.add(head, raw)
+            else:
+                frame = parse(head, raw, self.configs.get(head.idcode) if is_data else None)
         except ProtocolError as error:
             return ConfigNeeded(head.idcode, error, raw) if is_data else error
         if isinstance(frame, ConfigFrame) and not isinstance(frame, ConfigFrame1):

@@ -32,6 +32,10 @@ MAX_BODY_SIZE = MAX_FRAME_SIZE - MIN_FRAME_SIZE
 MAX_FRACSEC = 0xFFFFFF
 CRC_START = 0xFFFF
 
+CONT_IDX = struct.Struct(">H")  # follows the head in CFG-3 only: 0, or the number of a fragment
+FRAGMENT_OFFSET = BODY_OFFSET + CONT_IDX.size
+_CONFIG_3_KIND = FrameType.CONFIG_3 << 4 | 2
+
 BytesLike = bytes | bytearray | memoryview
 
 
@@ -79,6 +83,13 @@ def read_head(data: BytesLike) -> Head:
     if not 0 < idcode < 0xFFFF:
         raise ProtocolError("IDCODE", 4, idcode, "1 to 65534")
     return Head(sync & 0xFF, idcode, soc, word & MAX_FRACSEC, TimeQuality(word >> 24))
+
+
+def is_fragment(frame: bytes) -> bool:
+    """Whether a frame (its CHK aside) is one of several that make up a CFG-3."""
+    if frame[1] != _CONFIG_3_KIND or len(frame) < FRAGMENT_OFFSET + CHK.size:
+        return False
+    return CONT_IDX.unpack_from(frame, BODY_OFFSET) != (0,)
 
 
 def bad_chk(data: BytesLike) -> ProtocolError:

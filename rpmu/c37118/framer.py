@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from binascii import crc_hqx
 
-from rpmu.c37118.envelope import CRC_START, MAX_FRAME_SIZE, MIN_FRAME_SIZE, SYNC_BYTE, bad_chk
+from rpmu.c37118.envelope import CRC_START, MAX_FRAME_SIZE, MIN_FRAME_SIZE, SYNC_BYTE, bad_chk, is_fragment
 from rpmu.c37118.errors import ProtocolError
 
 CRC_BYTES_PER_BYTE = 32
@@ -26,6 +26,8 @@ _SIZE_KNOWN_AFTER = 4
 
 class Framer:
     """A stream parser below `Decoder`: bytes in any pieces in, whole checked frames as bytes and errors out.
+
+    Fragments of a CFG-3 come out whatever their CHK, because some peers send one CHK for all of them.
 
     Attributes:
         frames: good frames so far.
@@ -89,6 +91,9 @@ class Framer:
             self.frames += 1
             self._at += size
             self._in_step, self._junk_reported = True, False
+        elif not self._junk_reported and is_fragment(frame):
+            found.append(frame)  # may be of the form with one CHK at the end of the last: `FragmentJoiner` checks it
+            self._at += size
         else:
             self._reject(frame, found)
         return True

@@ -48,7 +48,7 @@ class HeaderFrame:
             self.soc,
             self.fracsec,
             self.time_quality,
-            self.text.encode("utf-8"),
+            self.text.encode("utf-8", "replace"),
         )
 
 
