@@ -125,8 +125,9 @@ class DataBlock:
         records["fracsec"] = np.asarray(time_quality, np.int64) << 24 | fracsec
         for number, (pmu, arrays) in enumerate(zip(config.pmus, pmus, strict=True)):
             try:
-                _write(records, f"{number}", pmu, arrays)
-            except (ValueError, OverflowError) as error:
+                with np.errstate(over="raise"):
+                    _write(records, f"{number}", pmu, arrays)
+            except (ValueError, ArithmeticError) as error:
                 raise InputError(f"PMU {pmu.name!r}: an array does not fit {len(soc)} frames: {error}") from error
         records["chk"] = crc_of_rows(_rows(records)[:, : -CHK.size])
         return cls(config, records)
@@ -251,7 +252,8 @@ def _read(records: NDArray[np.void], number: str, pmu: PmuConfig) -> PmuArrays:
 
 def _floats(numbers: NDArray[Any]) -> NDArray[np.float64]:
     """As float64, with NaN for an integer's missing value."""
-    values = numbers.astype(np.float64)
+    with np.errstate(invalid="ignore"):  # a signalling NaN becomes a quiet one
+        values = numbers.astype(np.float64)
     if numbers.dtype.kind == "i":
         values[numbers == MISSING] = np.nan
     return values
@@ -260,14 +262,14 @@ def _floats(numbers: NDArray[Any]) -> NDArray[np.float64]:
 def _read_phasors(pairs: NDArray[Any], pmu: PmuConfig) -> NDArray[np.complex128]:
     is_float, is_polar = pmu.format & Format.FLOAT_PHASORS, pmu.format & Format.POLAR
     if is_float and not is_polar:
-        return np.ascontiguousarray(pairs, np.float64).view(np.complex128)[:, :, 0]
+        return np.ascontiguousarray(_floats(pairs)).view(np.complex128)[:, :, 0]
     second = _floats(pairs[:, :, 1])
     if not is_polar:
         phasors = (_floats(pairs[:, :, 0]) + 1j * second) * [channel.scale for channel in pmu.phasors]
         phasors[np.isnan(phasors)] = complex(np.nan, np.nan)
         return _scaled(phasors, pmu, -1)
     if is_float:
-        return _rect(pairs[:, :, 0].astype(np.float64), second)
+        return _rect(_floats(pairs[:, :, 0]), second)
     magnitude = pairs[:, :, 0].astype(np.uint16).astype(np.float64) * [channel.scale for channel in pmu.phasors]
     return _rect(magnitude, second * ANGLE_UNIT_RAD - [channel.angle_rad for channel in pmu.phasors])
 

@@ -129,6 +129,7 @@ class ConfigFrame:
         return type(self), tuple(getattr(self, f.name) for f in fields(self))
 
 
+@dataclass(frozen=True)
 class _ConfigFrame12(ConfigFrame):
     """CFG-1 and CFG-2 differ in nothing but their type."""
 
@@ -162,12 +163,14 @@ class _ConfigFrame12(ConfigFrame):
         return cls(**values | {"pmus": tuple(pmu.with_short_names() for pmu in config.pmus)})
 
 
+@dataclass(frozen=True)
 class ConfigFrame1(_ConfigFrame12):
     """CFG-1: all that the device could send."""
 
     frame_type = FrameType.CONFIG_1
 
 
+@dataclass(frozen=True)
 class ConfigFrame2(_ConfigFrame12):
     """CFG-2: what the device sends now."""
 
@@ -248,20 +251,19 @@ def _encode_pmu(pmu: PmuConfig) -> bytes:
 
 
 def _encode_phasor_unit(channel: PhasorChannel) -> bytes:
-    factor = round(channel.scale * PHASOR_UNITS)
-    if not 0 <= factor <= 0xFFFFFF:
+    counts = channel.scale * PHASOR_UNITS
+    if not -0.5 <= counts < 0x1000000 - 0.5:
         raise InputError(f"phasor {channel.name!r}: scale is {channel.scale}, but PHUNIT takes 0 to 167.77215 per bit")
-    return _WORD.pack(channel.is_current << 24 | factor)
+    return _WORD.pack(channel.is_current << 24 | round(counts))
 
 
 def _encode_analog_unit(channel: AnalogChannel) -> bytes:
-    factor = round(channel.scale)
-    if factor != channel.scale or not -0x800000 <= factor <= 0x7FFFFF:
+    if not (-0x800000 <= channel.scale <= 0x7FFFFF and channel.scale == int(channel.scale)):
         raise InputError(
             f"analog {channel.name!r}: scale is {channel.scale}, but ANUNIT takes whole numbers from -8388608 to "
             "8388607; CFG-3 takes any"
         )
-    return _WORD.pack(channel.kind << 24 | factor & 0xFFFFFF)
+    return _WORD.pack(channel.kind << 24 | int(channel.scale) & 0xFFFFFF)
 
 
 def _parse_pmu(reader: Reader, pmu: str) -> PmuConfig:

@@ -28,7 +28,7 @@ every frame. Some peers instead cut one long frame with one CHK at its very end;
 from __future__ import annotations
 
 import struct
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 from rpmu.c37118.channels import AnalogChannel, DigitalWord, PhasorChannel, PmuConfig
@@ -62,6 +62,7 @@ _DIGITAL = struct.Struct(">HH")
 _PLACE = struct.Struct(">fffcii")
 
 
+@dataclass(frozen=True)
 class ConfigFrame3(ConfigFrame):
     """CFG-3: what the device sends now, with all that CFG-2 cannot say. Version 2 only."""
 

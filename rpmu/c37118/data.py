@@ -40,7 +40,7 @@ class DataFrame:
         config: the configuration it belongs to; its IDCODE is the frame's.
         soc: SOC, s since the epoch.
         fracsec: FRACSEC in 1/config.time_base.
-        values: all numbers of all PMUs as on the wire, in its order.
+        values: all numbers of all PMUs as on the wire, in its order (float32 numbers are rounded when encoded).
         time_quality: time quality of the frame.
         version: version in SYNC.
     """
