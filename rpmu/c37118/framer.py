@@ -7,8 +7,9 @@ peer from costing more than its bytes:
 2. A failed CHK is searched for frames inside it only as long as the bytes received have paid for it: every byte buys
    `CRC_BYTES_PER_BYTE` bytes of CRC. After that a failed candidate is skipped whole, so work stays linear.
 
-While in step (the last thing was a good frame), an incomplete frame is waited for. Out of step, the candidate's
-FRAMESIZE may be junk that would swallow good frames for a long time, so complete frames behind it are looked for.
+The FRAMESIZE of an incomplete candidate may be junk that would swallow good frames for a long time, so complete frames
+behind it are looked for. In step (the last thing was a good frame) it takes two good frames in a row to give up the
+candidate, because an honest one could carry a frame as its content; out of step, one.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ class Framer:
         self.junk_bytes = 0
         self._buffer = bytearray()
         self._at = 0  # everything before it is done with
+        self._search_at = 0  # length of the buffer at which the next search behind an incomplete candidate can succeed
         self._credit = 0
         self._junk_reported = False
         self._in_step = False
@@ -58,8 +60,9 @@ class Framer:
         found: list[bytes | ProtocolError] = []
         while self._step(found):
             pass
-        del self._buffer[: self._at]
-        self._at = 0
+        if self._at:
+            del self._buffer[: self._at]
+            self._at = self._search_at = 0
         return found
 
     def feed_datagram(self, data: bytes | bytearray | memoryview) -> list[bytes | ProtocolError]:
@@ -75,6 +78,7 @@ class Framer:
     def reset(self) -> None:
         """Forget an incomplete frame (after a lost connection)."""
         self._buffer.clear()
+        self._at = self._search_at = 0
         self._junk_reported = self._in_step = False
 
     def _step(self, found: list[bytes | ProtocolError]) -> bool:
@@ -84,7 +88,7 @@ class Framer:
             self._skip(self._distance_to_sync(self._at + 1), found)
             return True
         if size is None or self._at + size > len(self._buffer):
-            return not self._in_step and self._skip_to_good_frame(found)
+            return self._skip_to_good_frame(found)
         frame = bytes(self._buffer[self._at : self._at + size])
         if crc_hqx(frame, CRC_START) == 0:
             found.append(frame)
@@ -134,14 +138,28 @@ class Framer:
         self._skip(self._distance_to_sync(self._at + 1) if self._credit > 0 else len(frame), found)
 
     def _skip_to_good_frame(self, found: list[bytes | ProtocolError]) -> bool:
-        """Out of step and the candidate incomplete: is there a whole good frame further on?"""
-        buffer = self._buffer
-        at = buffer.find(SYNC_BYTE, self._at + 1)
+        """The candidate is incomplete: is there a whole good frame (in step: two in a row) further on?"""
+        length = len(self._buffer)
+        if length < self._search_at:
+            return False
+        self._search_at = length + MIN_FRAME_SIZE  # no frame that starts in bytes still to come ends earlier
+        at = self._buffer.find(SYNC_BYTE, self._at + 1)
         while at >= 0 and self._credit > 0:
-            size = self._plausible_size(at)
-            self._credit -= MIN_FRAME_SIZE + (size or 0)
-            if size and at + size <= len(buffer) and crc_hqx(buffer[at : at + size], CRC_START) == 0:
+            is_good, end = self._look_at(at)
+            if is_good and self._in_step:
+                is_good, end = self._look_at(end)
+            if is_good:
                 self._skip(at - self._at, found)
                 return True
-            at = buffer.find(SYNC_BYTE, at + 1)
+            if end > length:
+                self._search_at = min(self._search_at, end)
+            at = self._buffer.find(SYNC_BYTE, at + 1)
         return False
+
+    def _look_at(self, at: int) -> tuple[bool, int]:
+        """Whether a whole good frame starts at `at`; and where it ends, or could end if too few bytes are known."""
+        size = self._plausible_size(at)
+        end = at + (MIN_FRAME_SIZE if size is None else size)
+        is_whole = end - at >= MIN_FRAME_SIZE and end <= len(self._buffer)
+        self._credit -= end - at if is_whole else MIN_FRAME_SIZE
+        return is_whole and crc_hqx(self._buffer[at:end], CRC_START) == 0, end
