@@ -1,0 +1,200 @@
+"""From what the ring and the GPS receiver deliver to measurements, without I/O: acquire -> timing -> estimate.
+
+    SampleBlock -> TimeKeeper.feed_block     (scans pass)         -> Estimator.push(volts, index, map) -> Measurement
+    PpsEvent    -> TimeKeeper.feed_event     (a second begins)
+    NMEA bytes  -> TimeKeeper.feed_nmea      (which second it was)
+
+A sample's instant is its newest scan minus the decimator's group delay; the map is that of the PPS channel, and each
+channel's skew against it is a delay of its front end. Samples are numbered without holes: what the ring lost is
+skipped, so a gap in the index is a gap in time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rpmu.acquire import AcquisitionInfo, PpsEvent, SampleBlock
+from rpmu.acquire.blocks import ADC_BITS
+from rpmu.estimate import Estimator, FrontEnd
+from rpmu.estimate.cic import CicResponse
+from rpmu.estimate.offset import OffsetTracker
+from rpmu.estimate.reports import Reports
+from rpmu.estimate.settings import EstimatorSettings
+from rpmu.measurement import Measurement
+from rpmu.timing import TimeMap
+from rpmu.timing.keeper import TimeKeeper
+from rpmu.timing.status import TimeStatus, status_word
+
+PPS_PRESENT_S = 1.5  # a second and a half without an edge is a PPS that is not there
+RAIL_COUNTS = 4  # a sample this near to an end of the ADC's range was clipped
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What turns codes into volts at the mains.
+
+    Attributes:
+        front_ends: one per channel, skew not included.
+        volts_per_count: volts at the ADC pin per 12-bit count.
+        bias_v: mid-scale of the front end at the ADC pin, where tracking it starts.
+        valid: whether a certificate stands behind the numbers, rather than a nominal profile.
+    """
+
+    front_ends: tuple[FrontEnd, ...]
+    volts_per_count: float
+    bias_v: float = 0.0
+    valid: bool = False
+
+
+@dataclass(frozen=True)
+class Health:
+    """Faults that go into the status word of the reports they touch, by the sample index until which they do."""
+
+    clipped_until: int = -1
+    gap_until: int = -1
+
+
+class Pipeline:
+    """One run of the acquisition, from samples to measurements.
+
+    Args:
+        info: of the running firmware.
+        keeper: of time, new for this run.
+        settings: of the estimator; rates and front ends are taken from `info` and `calibration`.
+        calibration: of the channels.
+        positive_sequence: whether measurements of three phases carry V1 behind the channels.
+        time_analogs: whether measurements carry sigma, crystal offset and satellites.
+    """
+
+    def __init__(
+        self,
+        info: AcquisitionInfo,
+        keeper: TimeKeeper,
+        settings: EstimatorSettings,
+        calibration: Calibration,
+        positive_sequence: bool = True,
+        time_analogs: bool = False,
+    ) -> None:
+        self.time = keeper
+        self.estimator = Estimator(estimator_settings(info, settings, calibration))
+        self.pru_fault = False
+        self.invalid_reports = 0
+        self.reports = 0
+        self._info = info
+        self._calibration = calibration
+        self._offset = OffsetTracker(info.channels, float(info.sample_rate_hz), calibration.bias_v)
+        self._positive_sequence = positive_sequence
+        self._time_analogs = time_analogs
+        self._volts_per_code = calibration.volts_per_count * info.counts_per_code
+        full_scale = (2**ADC_BITS - 1) / info.counts_per_code
+        margin = RAIL_COUNTS / info.counts_per_code
+        self._lowest_code, self._highest_code = margin, full_scale - margin
+        self._next_index: int | None = None
+        self._newest_scan = 0
+        self._window = round(self.estimator.window_s * float(info.sample_rate_hz))
+        self._health = Health()
+
+    def feed_nmea(self, data: bytes) -> None:
+        """Bytes from the receiver, read after all samples so far were fed: their time of arrival is the newest scan."""
+        self.time.feed_nmea(data, self._newest_scan)
+
+    def feed(self, item: SampleBlock | PpsEvent) -> list[Measurement]:
+        """One item of the ring, in the order the reader gives them; returns the measurements it completes."""
+        if isinstance(item, PpsEvent):
+            self.time.feed_event(item)
+            return []
+        self.time.feed_block(item)
+        first = 0 if self._next_index is None else self._next_index + item.lost_samples
+        self._next_index = first + len(item.codes)
+        self._newest_scan = item.first_scan + (len(item.codes) - 1) * self._info.decimation
+        self._watch(item, first)
+        reports = self.estimator.push(self._volts(item), first, self._sample_map(item, first))
+        return self._measurements(reports)
+
+    def _volts(self, block: SampleBlock) -> NDArray[np.float64]:
+        """Volts at the ADC pin about mid-scale, float64 [channels, n]; NaN where scans had to be substituted."""
+        volts = np.multiply(block.codes.T, self._volts_per_code, dtype=np.float64)
+        if block.bad_scans:
+            volts[:] = np.nan
+        return self._offset.remove(volts)
+
+    def _sample_map(self, block: SampleBlock, first: int) -> TimeMap | None:
+        """From the sample index to UTC of the instant that a sample stands for."""
+        scans = self.time.map
+        if scans is None:
+            return None
+        centre = block.first_scan - float(self._info.cic_delay_scans)
+        return TimeMap(first, scans.utc_ns_at(centre), scans.ns_per_index * self._info.decimation, scans.sigma_ns)
+
+    def _watch(self, block: SampleBlock, first: int) -> None:
+        """Note clipping and gaps, which stay in the status word as long as a report's window can reach them."""
+        until = first + len(block.codes) + self._window
+        if block.lost_samples or block.bad_scans:
+            self._health = replace(self._health, gap_until=until)
+        if block.codes.min() <= self._lowest_code or block.codes.max() >= self._highest_code:
+            self._health = replace(self._health, clipped_until=until)
+
+    def _measurements(self, reports: Reports) -> list[Measurement]:
+        if not len(reports):
+            return []
+        status = self.time.status
+        word = self._status_word(status)
+        analogs = (status.sigma_ns, status.ppm, float(status.satellites or 0)) if self._time_analogs else ()
+        phasors = reports.phasors
+        if self._positive_sequence and reports.positive_sequence is not None:
+            phasors = np.column_stack([phasors, reports.positive_sequence])
+        self.reports += len(reports)
+        self.invalid_reports += int(np.count_nonzero(~reports.valid))
+        return [
+            Measurement(
+                time_ns=time_ns,
+                phasors=tuple(values),
+                frequency_hz=frequency_hz,
+                rocof_hz_per_s=rocof_hz_per_s,
+                valid=valid,
+                time=self.time.report_time(time_ns),
+                status_word=word,
+                analogs=analogs,
+            )
+            for time_ns, values, frequency_hz, rocof_hz_per_s, valid in zip(
+                reports.time_ns.tolist(),
+                phasors.tolist(),
+                reports.frequency_hz.tolist(),
+                reports.rocof_hz_per_s.tolist(),
+                reports.valid.tolist(),
+                strict=True,
+            )
+        ]
+
+    def _status_word(self, status: TimeStatus) -> int:
+        index = self._next_index or 0
+        return status_word(
+            gps_fix=status.fix > 0,
+            pps_present=status.seconds_since_pps < PPS_PRESENT_S,
+            time_locked=status.locked,
+            calibrated=self._calibration.valid,
+            input_clipped=index <= self._health.clipped_until,
+            ring_gap=index <= self._health.gap_until,
+            pru_fault=self.pru_fault,
+        )
+
+
+def estimator_settings(
+    info: AcquisitionInfo, settings: EstimatorSettings, calibration: Calibration
+) -> EstimatorSettings:
+    """The estimator's settings with everything that the acquisition and the calibration decide filled in."""
+    skews_s = [float(info.skew_scans(channel) / info.scan_rate_hz) for channel in range(info.channels)]
+    front_ends = tuple(
+        replace(front_end, delay_s=front_end.delay_s + skew_s)
+        for front_end, skew_s in zip(calibration.front_ends, skews_s, strict=True)
+    )
+    return replace(
+        settings,
+        n_channels=info.channels,
+        sample_rate_hz=float(info.sample_rate_hz),
+        front_end=front_ends,
+        cic=CicResponse(info.cic_order, info.decimation, float(info.scan_rate_hz)),
+    )
