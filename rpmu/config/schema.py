@@ -72,7 +72,7 @@ class Sampling:
     pru_link: Literal["auto", "remoteproc", "uio"] = setting(
         "auto", "Way to the PRU; auto takes the first that is there.", choices=("auto", "remoteproc", "uio")
     )
-    poll_interval_s: float = setting(0.04, "Time between two looks at the ring.", low=0.005, high=0.1)
+    poll_interval_s: float = setting(0.01, "Time between two looks at the ring.", low=0.005, high=0.1)
     adc_clkdiv: int = setting(7, "ADC clock = 24 MHz / (value + 1); 7 is the fastest allowed.", low=7, high=65535)
     open_delay_adc_clocks: tuple[int, ...] = setting(
         (),
@@ -92,7 +92,7 @@ class Sampling:
     )
     pps_low_counts: int = setting(500, "A PPS sample at or below this is low.", low=0, high=4094)
     pps_pin: int | None = setting(
-        None, "Bit of R31 with a second PPS input; leave it out for none.", example=14, low=0, high=16
+        None, "Bit of R31 with a second PPS input; leave it out for none.", example=14, low=0, high=29
     )
     measure_scans: int = setting(3000, "Scans that the firmware times at start.", low=1, high=60000)
 

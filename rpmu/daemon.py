@@ -1,0 +1,185 @@
+"""The daemon: the one place where the rooms are wired to each other, to the hardware and to the network.
+
+    every poll:  ring     -> Pipeline.feed -> measurements -> data frames -> PmuServer
+                GPS port -> Pipeline.feed_nmea
+
+It reads no clock: how long to wait is the pace's matter (asyncio.sleep on a board; the twin moves its simulation on),
+and what time it is follows from PPS and NMEA. Losses are counted where they happen and shown in `status`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rpmu import rooms
+from rpmu.acquire import AcquisitionInfo
+from rpmu.acquire.gps_port import GpsPort
+from rpmu.acquire.link import Pace, PruLink
+from rpmu.acquire.ring import RingReader, RingStatistics
+from rpmu.acquire.sampler import bring_up
+from rpmu.config import Config
+from rpmu.measurement import Measurement
+from rpmu.pipeline import Calibration, Pipeline
+from rpmu.serve import PmuServer, contents
+from rpmu.serve.statistics import ServerStatistics
+from rpmu.timing.keeper import TimeKeeper
+from rpmu.timing.status import TimeStatus
+
+log = logging.getLogger(__name__)
+
+SILENT_POLLS = 100  # polls without a heartbeat after which the PRU is started again
+
+Observer = Callable[[Measurement], None]
+
+
+@dataclass(frozen=True)
+class DaemonStatus:
+    """Everything that the daemon knows about itself at one moment.
+
+    Attributes:
+        time: state of the clock.
+        ring: what the ring delivered and lost.
+        server: clients and frames.
+        reports: measurements made.
+        invalid_reports: of them, marked invalid.
+        pru_restarts: times the firmware had to be started again.
+    """
+
+    time: TimeStatus
+    ring: RingStatistics
+    server: ServerStatistics
+    reports: int
+    invalid_reports: int
+    pru_restarts: int
+
+    @property
+    def drops(self) -> int:
+        """Samples, PPS events and frames that were lost anywhere, whoever lost them."""
+        return self.ring.lost_samples + self.ring.events_lost + self.server.frames_failed
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One run of the acquisition, from START to the next."""
+
+    info: AcquisitionInfo
+    reader: RingReader
+    pipeline: Pipeline
+
+
+class Daemon:
+    """A PMU: ring and receiver in, C37.118.2 out.
+
+    Args:
+        config: of the PMU.
+        calibration: of its channels.
+        link: to the PRU.
+        gps: port of the receiver, or None to do without (then the second has no name and nothing is sent).
+        pace: waits.
+        observer: called with every measurement, valid or not.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        calibration: Calibration,
+        link: PruLink,
+        gps: GpsPort | None,
+        pace: Pace,
+        observer: Observer | None = None,
+    ) -> None:
+        self._config = config
+        self._calibration = calibration
+        self._link = link
+        self._gps = gps
+        self._pace = pace
+        self._observer = observer
+        self._restarts = 0
+        self._current: _Run | None = None
+        self.stream = contents.stream_configuration(config)
+        self.server = PmuServer(self.stream, rooms.header_text(config), rooms.server_settings(config))
+
+    async def start(self) -> None:
+        """Listen, bring up the PRU and begin to measure.
+
+        Raises:
+            HardwareError: the PRU or its firmware does not answer, or a port is in use.
+            InputError: the configuration asks for what cannot be done.
+        """
+        await self.server.start()
+        try:
+            await self._begin()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def _begin(self) -> None:
+        """One run of the acquisition, from START."""
+        config = self._config
+        info = await bring_up(self._link, config.sampler_settings(), self._pace)
+        log.info("sampling %d channels at %.3f Hz", info.channels, float(info.sample_rate_hz))
+        pipeline = Pipeline(
+            info,
+            TimeKeeper(info, rooms.timing_settings(config), rooms.leap_schedule(config)),
+            rooms.estimator_settings(config),
+            self._calibration,
+            contents.has_positive_sequence(config),
+            config.server.status_analogs,
+        )
+        self._current = _Run(info, RingReader(self._link.window(), info), pipeline)
+
+    @property
+    def _run(self) -> _Run:
+        assert self._current is not None, "start() comes first"
+        return self._current
+
+    @property
+    def info(self) -> AcquisitionInfo:
+        """What the firmware samples; known once started."""
+        return self._run.info
+
+    async def stop(self) -> None:
+        """Stop sampling, end every connection, give the hardware back."""
+        await self.server.stop()
+        self._link.stop()
+        self._link.close()
+        if self._gps is not None:
+            self._gps.close()
+
+    async def step(self) -> None:
+        """Wait for one poll interval, then handle all that has come in meanwhile.
+
+        Raises:
+            HardwareError: the receiver's port went away, or the PRU cannot be started again.
+        """
+        reader, pipeline = self._run.reader, self._run.pipeline
+        await self._pace(self._config.sampling.poll_interval_s)
+        for item in reader.poll():
+            for measurement in pipeline.feed(item):
+                self._send(measurement)
+        if self._gps is not None and (data := self._gps.read()):
+            pipeline.feed_nmea(data)
+        if reader.statistics().heartbeat_age_polls > SILENT_POLLS:
+            log.error("the PRU is silent: starting it again")
+            self._restarts += 1
+            await self._begin()
+
+    def _send(self, measurement: Measurement) -> None:
+        self.server.publish(contents.data_frame(self.stream, measurement))
+        if self._observer is not None:
+            self._observer(measurement)
+
+    @property
+    def status(self) -> DaemonStatus:
+        """The state of everything, now."""
+        reader, pipeline = self._run.reader, self._run.pipeline
+        return DaemonStatus(
+            time=pipeline.time.status,
+            ring=reader.statistics(),
+            server=self.server.statistics,
+            reports=pipeline.reports,
+            invalid_reports=pipeline.invalid_reports,
+            pru_restarts=self._restarts,
+        )

@@ -1,0 +1,131 @@
+"""What each room is told: the one configuration, translated into the settings of acquire, timing, estimate and serve.
+
+The rooms do not know the configuration file, and the file's schema does not know the rooms; this is where they meet.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rpmu import __version__
+from rpmu.calibrate.profile import load_profile
+from rpmu.config import Config
+from rpmu.errors import InputError
+from rpmu.estimate import EstimatorSettings
+from rpmu.pipeline import Calibration
+from rpmu.serve import AccessList, Endpoint, Limits, ServerSettings, SpontaneousTarget, TlsSettings, parse_address
+from rpmu.timing.leap import LeapSchedule, parse_leap_file
+from rpmu.timing.settings import TimingSettings
+
+DEFAULT_PROFILES = {50: "reference-a-230v", 60: "reference-a-120v"}
+
+
+def estimator_settings(config: Config) -> EstimatorSettings:
+    """What to estimate. Rates and front ends are filled in when the firmware has said what it samples."""
+    station = config.station
+    return EstimatorSettings(
+        nominal_hz=station.nominal_frequency_hz,
+        performance_class=station.performance_class,
+        reporting_rate=station.reporting_rate_per_s,
+        phases=station.phases,
+        n_channels=len(config.channels),
+    )
+
+
+def timing_settings(config: Config) -> TimingSettings:
+    """Constants and limits of time."""
+    time = config.time
+    return TimingSettings(
+        pps_tau_s=time.pps_tau_s,
+        pps_delay_ns=time.pps_delay_ns,
+        pin_latency_ns=time.pin_latency_ns,
+        nmea_delay_s=time.nmea_delay_s,
+        drift_ppb_per_s=time.drift_ppb_per_s,
+        lock_limit_ns=time.lock_limit_ns,
+        holdover_limit_ns=time.holdover_limit_ns,
+    )
+
+
+def leap_schedule(config: Config) -> LeapSchedule:
+    """Known leap seconds.
+
+    Raises:
+        InputError: the file cannot be read or is not a leap-second list.
+    """
+    name = config.time.leap_second_file
+    if name is None:
+        return LeapSchedule()
+    try:
+        return parse_leap_file(Path(name).read_text(encoding="ascii"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"time.leap_second_file: {name} cannot be read ({error})") from error
+
+
+def profile_name(config: Config) -> str:
+    """Name or path of the front-end profile: the configured one, or the reference design of the nominal frequency."""
+    return config.calibration.profile or DEFAULT_PROFILES[config.station.nominal_frequency_hz]
+
+
+def calibration(config: Config) -> Calibration:
+    """What turns codes into volts: the nominal profile of the front end.
+
+    Raises:
+        InputError: no such profile.
+    """
+    profile = load_profile(profile_name(config))
+    front_ends = (profile.front_end,) * len(config.channels)
+    return Calibration(front_ends, profile.volts_per_count, profile.bias_v, valid=False)
+
+
+def server_settings(config: Config) -> ServerSettings:
+    """Where to listen, whom to serve, how much a peer may cost.
+
+    Raises:
+        InputError: settings that contradict each other.
+    """
+    server = config.server
+    targets = tuple(
+        SpontaneousTarget(
+            parse_address(destination),
+            server.configuration_interval_s,
+            server.multicast_ttl,
+            server.multicast_interface,
+        )
+        for destination in server.spontaneous
+    )
+    return ServerSettings(
+        endpoints=tuple(
+            Endpoint(server.transport, parse_address(listen), server.udp_data_port) for listen in server.listen
+        ),
+        spontaneous=targets,
+        access=AccessList.parse(*server.access),
+        limits=Limits(
+            max_clients=server.max_clients,
+            max_clients_per_address=server.max_clients_per_address,
+            max_queue_bytes=server.max_queue_bytes,
+            max_stall_s=server.max_stall_s,
+        ),
+        tls=_tls(config),
+        sync_version=server.sync_version,
+        notice_s=server.notice_s,
+        selectable_rates=server.selectable_rates_per_s,
+    )
+
+
+def _tls(config: Config) -> TlsSettings | None:
+    server = config.server
+    if server.tls_certificate is None:
+        return None
+    if server.tls_key is None:
+        raise InputError("server: tls_certificate is given without tls_key; TLS needs both")
+    client_ca = Path(server.tls_client_ca) if server.tls_client_ca is not None else None
+    return TlsSettings(Path(server.tls_certificate), Path(server.tls_key), client_ca)
+
+
+def header_text(config: Config) -> str:
+    """Text of the header frame."""
+    station = config.station
+    return config.server.header or (
+        f"{station.name}: rpmu {__version__}, class {station.performance_class}, "
+        f"{station.nominal_frequency_hz} Hz, {station.reporting_rate_per_s} reports/s"
+    )
