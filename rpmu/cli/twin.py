@@ -1,0 +1,188 @@
+"""`rpmu twin`: the daemon on the digital twin, and once a second a line that says how well it does."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rpmu import rooms
+from rpmu.acquire.gps_port import SerialGpsPort
+from rpmu.calibrate.profile import load_profile
+from rpmu.cli.running import add_for_option, run_until_told
+from rpmu.config import Config, default, load
+from rpmu.daemon import Daemon, DaemonStatus
+from rpmu.errors import InputError
+from rpmu.twin.crystal import CrystalSettings
+from rpmu.twin.faults import FAULTS, parse_faults
+from rpmu.twin.pacing import Pacer, next_whole_second_ns, parse_speed
+from rpmu.twin.pty_port import PtyPort
+from rpmu.twin.scoreboard import Score, Scoreboard
+from rpmu.twin.world import Twin, TwinSettings
+
+HELP = "Run the whole PMU on the digital twin: the committed firmware in a PRU emulator, the daemon as on the board."
+NS_PER_S = 1_000_000_000
+SILENCE_S = 1.5  # without reports, after which the line says what is being waited for, then once a second
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument("--config", type=Path, metavar="FILE", help="configuration of the PMU (TOML)")
+    parser.add_argument(
+        "--source",
+        default="nominal",
+        metavar="SPEC",
+        help="the outlet: a name, then comma-separated key=value, such as nominal,frequency_hz=59.9,voltage_v=118 | "
+        "grid | file:PATH,loop=true | test:NAME (default: nominal)",
+    )
+    parser.add_argument("--listen", metavar="HOST:PORT", help="where PDCs connect (default: 127.0.0.1:4712)")
+    add_for_option(parser)
+    parser.add_argument("--speed", default="1", metavar="X|max", help="simulated seconds per second (default: 1)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of everything random (default: 0)")
+    parser.add_argument("--start", metavar="UTC", help="first instant, such as 2026-06-30T23:59:50 (default: now)")
+    parser.add_argument("--crystal-ppm", type=float, default=23.0, metavar="X", help="crystal offset (default: 23)")
+    parser.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="NAME@S[+S][=X]",
+        help=f"something that goes wrong S seconds after the start: {', '.join(FAULTS)}; may be repeated",
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object a second instead of a line")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run until told to stop."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    config = _config(args)
+    speed = parse_speed(args.speed)
+    settings = _settings(args, config)
+    return run_until_told(lambda stop: _run(args, config, settings, speed, stop))
+
+
+def _config(args: argparse.Namespace) -> Config:
+    """The configuration file, with what the command line says on top."""
+    config = load(args.config) if args.config is not None else default()
+    if args.listen is not None:
+        config = replace(config, server=replace(config.server, listen=(args.listen,)))
+    return config
+
+
+def _settings(args: argparse.Namespace, config: Config) -> TwinSettings:
+    profile = load_profile(rooms.profile_name(config))
+    voltage_v = profile.nominal_voltage_v
+    return TwinSettings(
+        start_ns=_start_ns(args.start),
+        source=args.source,
+        nominal_hz=config.station.nominal_frequency_hz,
+        phases=config.station.phases,
+        voltage_v=voltage_v,
+        profile=profile,
+        mains_ain=tuple(channel.ain for channel in config.channels),
+        pps_ain=config.sampling.pps_ain,
+        pps_pin=config.sampling.pps_pin,
+        crystal=CrystalSettings(ppm=args.crystal_ppm, walk_ppb_per_rts=0.1),
+        faults=tuple(fault for text in args.fault for fault in parse_faults(text)),
+        seed=args.seed,
+    )
+
+
+def _start_ns(text: str | None) -> int:
+    if text is None:
+        return next_whole_second_ns()
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise InputError(f"--start is {text!r}, but must be a UTC time such as 2026-06-30T23:59:50") from None
+    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+    return round(moment.timestamp()) * NS_PER_S
+
+
+async def _run(
+    args: argparse.Namespace, config: Config, settings: TwinSettings, speed: float, stop: asyncio.Event
+) -> int:
+    line = PtyPort()
+    twin = Twin(settings, line)
+    pacer = Pacer(twin, speed)
+    board = Scoreboard(twin.truth)
+    gps = SerialGpsPort(line.device, config.gps.baud_rate)
+    daemon = Daemon(config, rooms.calibration(config), twin.link(), gps, pacer.pace, board.add)
+    try:
+        await daemon.start()
+        _say_hello(args, config, daemon, twin)
+        spoke_s = 0.0
+        while not stop.is_set() and (args.for_s is None or twin.elapsed_s < args.for_s):
+            await daemon.step()
+            scores = board.take()
+            for score in scores:
+                _print_score(args, score, daemon.status, pacer.lag_s)
+            if scores:
+                spoke_s = twin.elapsed_s
+            elif twin.elapsed_s >= spoke_s + SILENCE_S:
+                spoke_s = twin.elapsed_s - SILENCE_S + 1.0
+                _print_waiting(args, twin, daemon.status)
+        await daemon.stop()
+    finally:
+        pacer.close()
+        twin.close()
+    return 0
+
+
+def _say_hello(args: argparse.Namespace, config: Config, daemon: Daemon, twin: Twin) -> None:
+    if args.json:
+        return
+    where = ", ".join(config.server.listen)
+    station = config.station
+    print(
+        f"rpmu twin: {station.name} (IDCODE {station.idcode}) serves {where}, class {station.performance_class}, "
+        f"{station.reporting_rate_per_s} reports/s; outlet: {args.source}; sampling "
+        f"{float(daemon.info.sample_rate_hz):g} Hz in scans of {daemon.info.scan_adc_clocks} ADC clocks"
+    )
+    for note in twin.source.notes:
+        print(f"  {note}")
+    print(f"  watch it from another terminal: rpmu pdc watch {config.server.listen[0]} --idcode {station.idcode}")
+    print("  Ctrl-C ends it.", flush=True)
+
+
+def _print_waiting(args: argparse.Namespace, twin: Twin, status: DaemonStatus) -> None:
+    """A second without reports: say what is being waited for."""
+    if args.json:
+        return
+    print(f"{_utc(twin.now_ns // NS_PER_S)}  {status.time.state.value:9}  {status.time.reason}", flush=True)
+
+
+def _print_score(args: argparse.Namespace, score: Score, status: DaemonStatus, lag_s: float) -> None:
+    if args.json:
+        print(json.dumps(_as_json(score, status)), flush=True)
+        return
+    tve = "TVE unknown  " if score.tve_percent != score.tve_percent else f"TVE {score.tve_percent:7.4f} %"
+    lag = f"  {lag_s:.1f} s behind" if lag_s > 1 else ""
+    print(
+        f"{_utc(score.second)}  {status.time.state.value:9} {score.frequency_hz:8.4f} Hz {score.voltage_v:8.3f} V "
+        f"{score.angle_deg:+8.3f}°  {tve}  {status.server.frames_published} frames  {status.server.streaming} PDC  "
+        f"{status.drops} drops  {score.invalid} invalid{lag}",
+        flush=True,
+    )
+
+
+def _as_json(score: Score, status: DaemonStatus) -> dict[str, object]:
+    """One second as a JSON object; numbers that nobody knows are null."""
+    numbers = {key: None if value != value else value for key, value in asdict(score).items()}
+    return numbers | {
+        "utc": _utc(score.second),
+        "state": status.time.state.value,
+        "sigma_ns": status.time.sigma_ns,
+        "crystal_ppm": status.time.ppm,
+        "frames": status.server.frames_published,
+        "pdcs": status.server.streaming,
+        "drops": status.drops,
+        "lost_samples": status.ring.lost_samples,
+    }
+
+
+def _utc(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%d %H:%M:%S")
