@@ -64,14 +64,11 @@ adc_off:
     sbbo r6, ADC, ADC_STEPENABLE, 4
     ldi  r6, ADC_CTRL_CONFIGURE
     sbbo r6, ADC, ADC_CTRL, 4
-    jmp  LINK
+    jmp  INNER_LINK
 
 /* The same, and wait for the sequencer: it finishes what it is at. */
 adc_stop:
-    ldi  r4, 0
-    sbbo r4, ADC, ADC_STEPENABLE, 4
-    ldi  r4, ADC_CTRL_CONFIGURE
-    sbbo r4, ADC, ADC_CTRL, 4
+    jal  INNER_LINK, adc_off
     lbco r6, IEP, IEP_COUNT, 4
     ldi32 r7, MAX_SCAN_TICKS
 1:  lbbo r4, ADC, ADC_ADCSTAT, 4

@@ -96,7 +96,7 @@
 #define PARAMS_PPS_HIGH 0x18                /* counts: an edge is a PPS sample at or above this ... */
 #define PARAMS_PPS_LOW 0x1C                 /* ... after one at or below this */
 #define PARAMS_PPS_PIN 0x20                 /* R31 bit of the optional second PPS input; PPS_PIN_NONE for none */
-#define PARAMS_MEASURE_SCANS 0x24           /* scans to time at start, 1 to MAX_MEASURE_SCANS */
+#define PARAMS_MEASURE_SCANS 0x24           /* scans to time at start, MIN_ to MAX_MEASURE_SCANS */
 #define PARAMS_AIN 0x28                     /* 7 words: analog input of each step, the channels first, then PPS */
 #define PARAMS_STEP_DELAY 0x44              /* 7 words: STEPDELAY register of each step (open delay, sample delay << 24) */
 #define PARAMS_BYTES 0x60
@@ -106,6 +106,7 @@
 #define MAX_DECIMATION 16
 #define MAX_AIN 7
 #define MAX_PPS_PIN 16                      /* PRU0's R31 has inputs 0 to 16 */
+#define MIN_MEASURE_SCANS 512               /* fewer, and the length would be too rough to check blocks with */
 #define MAX_MEASURE_SCANS 60000
 #define MAX_SCAN_TICKS 65535                /* longest scan, counter ticks: 3.05 kHz */
 #define MIN_ADC_CLKDIV 7                    /* 3 MHz, the data sheet's most */

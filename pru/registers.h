@@ -43,7 +43,7 @@
 #define FLAG_ARMED 4                        /* PPS: the ADC has seen low, the next high sample is an edge */
 #define FLAG_PIN 5                          /* PPS: the R31 input is watched */
 #define FLAG_PIN_LOW 6                      /* PPS: it was low at PIN_LOW_AT */
-#define FLAG_BLOCK_TIMED 7                  /* BLOCK_START holds the counter of the block's first sample */
+#define FLAG_BLOCK_TIMED 7                  /* BLOCK_START is a look at the FIFO that came in time */
 
 /* ---- DRAM0 ---- */
 #define RAW 0x00                            /* 7 words: the newest scan as read; address 0, so that RAW + 4k is 4k */
@@ -57,7 +57,7 @@
 #define TRIES 0x58                          /* restarts since the last whole scan */
 #define SCAN_TICKS 0x5C                     /* counter ticks per scan, rounded */
 #define STALL_TICKS 0x60
-#define BLOCK_TICKS 0x64                    /* from the first to the last sample of a block */
+#define BLOCK_TICKS 0x64                    /* from the last sample of a block to the last of the next */
 #define PIN_TICKS 0x68                      /* so long after a scan the next one cannot be there yet */
 #define MEASURE_SCANS 0x6C
 #define MEASURE_START 0x70
@@ -65,16 +65,17 @@
 #define BLOCK_AT 0x78                       /* the open block, */
 #define BLOCK_SIZE 0x7C                     /* its size, */
 #define RING_END 0x80                       /* and where the last slot ends (read together) */
-#define BLOCK_START 0x84
-#define NEXT_SCAN 0x88                      /* scan number of the next block's first sample if nothing gets lost */
+#define BLOCK_START 0x84                    /* the counter at the last sample ahead of the open block */
+#define END_SCAN 0x88                       /* scan number of the open block's last sample if nothing got lost */
 #define BAD_SCANS 0x8C                      /* substituted in the open block, the last of them, */
 #define LAST_BAD_SCAN 0x90
 #define CARRIED_BAD 0x94                    /* the previous block's that are still in the filter (read together) */
 #define EVENTS 0x98                         /* STATUS_EVENTS_WRITTEN */
 #define EDGE_COUNTER 0x9C                   /* the counter at the PPS crossing */
 #define PIN_LOW_AT 0xA0
-#define MISSING 0xA4                        /* scans still to be substituted, */
-#define FOUND 0xA8                          /* and the FIFO words found with the one after them */
+#define GRID_OFFSET 0xA4                    /* ticks by which scans come later than numbers on the grid of START would */
+#define MISSING 0xA8                        /* scans still to be substituted, */
+#define FOUND 0xAC                          /* and the FIFO words found with the one after them */
 
 #define CIC 0x100                           /* per channel 3 integrators, then 3 comb delays */
 #define CIC_CHANNEL_BYTES 24

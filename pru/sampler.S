@@ -117,7 +117,7 @@ refuse:
 fault:
     ldi  r5, STATE_FAULT
     jump_clear FLAGS, FLAG_ADC_ON, 1f
-    jal  LINK, adc_off
+    jal  INNER_LINK, adc_off
 1:  jal  LINK, report
     jmp  idle
 

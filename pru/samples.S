@@ -56,6 +56,7 @@ comb:                                       // one channel: as above, r8, r9, r1
 
     jump_eq DISCARD, 0, 1f
     sub  DISCARD, DISCARD, 1                // not whole yet: the next one overwrites it
+    jal  INNER_LINK, time_block             // the last of these is where the first block's time begins
     jmp  store_pps
 1:  jump_ne BLOCK_LEFT, BLOCK_SAMPLES, 2f
     jal  INNER_LINK, open_block
@@ -69,7 +70,7 @@ comb:                                       // one channel: as above, r8, r9, r1
 
 /* ---- blocks ---- */
 
-/* The first sample of a block, from scan SCAN, has just been stored. What is missing since the last block is lost. */
+/* The first sample of a block, from scan SCAN, has just been stored. */
 open_block:
     lbco r4, DRAM0, BLOCKS, 4
     mov  r5, SCAN
@@ -77,12 +78,10 @@ open_block:
     lbco r7, DRAM0, EPOCH, 4
     lbco r8, DRAM0, BLOCK_AT, 4
     sbbo r4, r8, BLOCK_SEQ, 16              // BLOCK_SEQ, FIRST_SCAN, COUNTER, EPOCH
-    lbco r9, DRAM0, NEXT_SCAN, 4
-    sub  r9, SCAN, r9
-    lbbo r4, STATUS, STATUS_LOST_SCANS, 4
-    add  r4, r4, r9
-    sbbo r4, STATUS, STATUS_LOST_SCANS, 4
+    jmp  INNER_LINK
 
+/* One sample ahead of a block: from here to its last sample is BLOCK_TICKS, if the look at the FIFO was in time. */
+time_block:
     clr  FLAGS, FLAGS, FLAG_BLOCK_TIMED
     jump_ne REF_SCAN, SCAN, 1f
     sbco NOW, DRAM0, BLOCK_START, 4
@@ -102,8 +101,7 @@ close_block:
     lbco r6, DRAM0, SCAN_TICKS, 12          // took too long (r6 scan, r7 stall, r8 block ticks)
     sub  r5, NOW, r5
     sub  r5, r5, r8
-    lsr  r7, r6, 2
-    sub  r6, r6, r7                         // three quarters of a scan either way
+    lsr  r6, r6, 2                          // a quarter of a scan either way: many times what a look costs
     add  r5, r5, r6
     add  r6, r6, r6
     jump_gt r5, r6, count_slip
@@ -111,9 +109,15 @@ close_block:
 2:  mov  r5, HIGH_WATER
     lbco r8, DRAM0, BAD_SCANS, 12           // r8 substituted in this block, r9 the last of them, r10 from before
     add  r6, r8, r10
-    lbbo r7, STATUS, STATUS_LOST_SCANS, 4
+    lbbo r7, STATUS, STATUS_LOST_SCANS, 4   // lost: these, and what is missing since the last block
     add  r7, r7, r8
+    add  r7, r7, SCAN
+    lbco r11, DRAM0, END_SCAN, 4
+    sub  r7, r7, r11
     sbbo r7, STATUS, STATUS_LOST_SCANS, 4
+    lsl  r11, DECIMATION, 6
+    add  r11, r11, SCAN
+    sbco r11, DRAM0, END_SCAN, 4
     ldi  r10, 0                             // one near the end is still in the filter: the next block has it too
     jump_eq r8, 0, 3f
     sub  r9, SCAN, r9
@@ -132,12 +136,14 @@ close_block:
     jump_ne r8, r10, 4f
     ldi32 r8, PRU_SHARED_RAM + RING_OFFSET
 4:  sbco r8, DRAM0, BLOCK_AT, 4
-    add  r4, SCAN, DECIMATION
-    sbco r4, DRAM0, NEXT_SCAN, 4
     lbco r4, DRAM0, BLOCKS, 4
     add  r4, r4, 1
     sbco r4, DRAM0, BLOCKS, 4
     sbbo r4, STATUS, STATUS_BLOCKS_WRITTEN, 4
+    clr  FLAGS, FLAGS, FLAG_BLOCK_TIMED
+    jump_ne REF_SCAN, SCAN, fresh_block
+    sbco NOW, DRAM0, BLOCK_START, 4
+    set  FLAGS, FLAGS, FLAG_BLOCK_TIMED
 
 /* Point to an empty block at BLOCK_AT; called by INNER_LINK, and the end of close_block. */
 fresh_block:
@@ -149,11 +155,10 @@ fresh_block:
     ldi  HIGH_WATER, 0
     jmp  INNER_LINK
 
-/* The scan numbers have been wrong somewhere in this block: go back to its first one, and let the counter count. */
+/* The scan numbers went wrong somewhere in this block: go back to where it began, and let the counter count. */
 count_slip:
     count_up STATUS_COUNT_SLIPS, r4
     lsl  r4, DECIMATION, 6
-    sub  r4, r4, DECIMATION
     sub  REF_SCAN, SCAN, r4
     lbco REF_COUNTER, DRAM0, BLOCK_START, 4
     jmp  restart

@@ -132,7 +132,12 @@ stalled_far:
 renumber:
     sbco r4, DRAM0, NEXT_RAW, 28
     sub  r4, NOW, REF_COUNTER
+    jump_clear FLAGS, FLAG_RESTARTED, 0f
+    lbco r5, DRAM0, GRID_OFFSET, 4          // a new grid: number it from the grid of START, not from the last one,
+    add  r4, r4, r5                         // or half a scan here and there would add up
+0:  mov  r9, r4
     jal  LINK, scans_in                     // since REF_SCAN: r11 (the newest in the FIFO)
+    mov  r10, r11
     add  r11, r11, REF_SCAN
     mov  r5.b0, r26.b0
 1:  jump_lt r5.b0, WORDS, 2f                // less those that wait behind this one
@@ -163,10 +168,20 @@ substitute:
     lbco r26, DRAM0, FOUND, 4
     jmp  substitute
 
-/* Nothing to put in place: the gap stays a gap (samples.S counts it), and the number moves on, at least by one. */
+/* Nothing to put in place: the gap stays a gap (samples.S counts it), and the number moves on, at least by one. r9 ticks
+ * since REF_SCAN on the grid of START were r10 scans; what is left over is where the new grid lies. */
 after_restart:
     clr  FLAGS, FLAGS, FLAG_RESTARTED
     clr  FLAGS, FLAGS, FLAG_SLIPPED
+    mov  r8, r26
+    lbbo r6, STATUS, STATUS_MEASURED_SCANS, 4
+    lbbo r29, STATUS, STATUS_MEASURED_CYCLES, 4
+    mov  r28, r10
+    multiply
+    jal  INNER_LINK, divide
+    sub  r9, r9, r26
+    sbco r9, DRAM0, GRID_OFFSET, 4
+    mov  r26, r8
     jump_set r11, 31, take_next
     jump_eq r11, 0, take_next
     sub  r11, r11, 1

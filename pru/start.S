@@ -31,7 +31,8 @@ check_settings:
     jump_ge r9, r8, refuse_far              // without hysteresis noise would make edges
     ldi  r26, MAX_MEASURE_SCANS
     jump_gt r11, r26, refuse_far
-    jump_eq r11, 0, refuse_far
+    ldi  r26, MIN_MEASURE_SCANS
+    jump_lt r11, r26, refuse_far
 
     mov  CHANNELS, r4.b0
     add  WORDS, CHANNELS, 1
@@ -99,6 +100,7 @@ zero_counters:
     sbco r4, DRAM0, BLOCKS, 4
     sbco r4, DRAM0, EVENTS, 4
     sbco r4, DRAM0, TRIES, 4
+    sbco r4, DRAM0, GRID_OFFSET, 4
     jmp  LINK
 
 /* Size of a block, number of slots, decimator: constant until the next START, and told to the host. */
@@ -168,8 +170,7 @@ measured:
     sbco r26, DRAM0, PIN_TICKS, 4
 
     lbbo r4, STATUS, STATUS_MEASURED_CYCLES, 4
-    lsl  r28, DECIMATION, 6                 // scans from the first to the last sample of a block:
-    sub  r28, r28, DECIMATION               // (BLOCK_SAMPLES - 1) * decimation
+    lsl  r28, DECIMATION, 6                 // BLOCK_SAMPLES * decimation
     mov  r29, r4
     multiply
     lbbo r6, STATUS, STATUS_MEASURED_SCANS, 4
@@ -189,9 +190,10 @@ measured:
     ldi  PPS_POST, 0
     ldi  BLOCK_LEFT, BLOCK_SAMPLES
     jal  LINK, fresh_pipeline
-    add  r4, DECIMATION, DECIMATION         // the first sample to be stored, after the decimator has filled
+    lsl  r4, DECIMATION, 6                  // CIC_ORDER - 1 samples until the decimator has filled, then a block
     add  r4, r4, DECIMATION
-    sbco r4, DRAM0, NEXT_SCAN, 4
+    add  r4, r4, DECIMATION
+    sbco r4, DRAM0, END_SCAN, 4
     ldi  r4, FAULT_NONE
     ldi  r5, STATE_RUNNING
     jal  LINK, report

@@ -176,7 +176,8 @@ def _check_clock_and_filter(settings: SamplerSettings) -> None:
     _check(1 <= decimation <= layout.MAX_DECIMATION, "decimation", decimation, f"1 to {layout.MAX_DECIMATION}")
     least = fitting_shift(decimation)
     _check(least <= shift <= 16, "output_shift", shift, f"{least} to 16 with decimation {decimation}, to fit 16 bits")
-    _check(1 <= settings.measure_scans <= 60000, "measure_scans", settings.measure_scans, "1 to 60000")
+    fewest, most = layout.MIN_MEASURE_SCANS, layout.MAX_MEASURE_SCANS
+    _check(fewest <= settings.measure_scans <= most, "measure_scans", settings.measure_scans, f"{fewest} to {most}")
 
 
 def _check_pps(settings: SamplerSettings) -> None:

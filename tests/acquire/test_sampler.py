@@ -58,7 +58,7 @@ def test_shift_is_the_smallest_that_fits(decimation):
         ({"sample_delay_adc_clocks": (8, 256)}, "0 to 255 each"),
         ({"decimation": 0}, "decimation is 0, but must be 1 to 16"),
         ({"output_shift": 2}, "3 to 16 with decimation 5"),
-        ({"measure_scans": 60001}, "1 to 60000"),
+        ({"measure_scans": 60001}, "512 to 60000"),
         ({"pps_low_counts": 1000}, "below pps_high_counts"),
         ({"pps_high_counts": 4096}, "at most 4095"),
         ({"pps_pin": 30}, "a bit of R31, 0 to 16"),
