@@ -50,19 +50,21 @@ class RingStatistics:
         events: PPS events delivered.
         events_lost: PPS events overwritten before they were read.
         counter_mismatches: slips of the counter against the scan number by more than half a scan.
-        bad_scans: scans that the firmware substituted in the delivered blocks.
+        bad_blocks: delivered blocks that hold scans which the firmware had to substitute.
         heartbeat_age_polls: polls since the firmware's heartbeat last moved; 0 means it is alive.
         state: the firmware's state (layout.STATE_*), as of now.
         fault: its fault (layout.FAULT_*), as of now.
         epoch: starts of the ADC sequencer since the firmware was loaded.
         overruns: FIFO overruns, by the firmware's count since START, as are those that follow.
         underflows: FIFO underflows.
-        tag_slips: conversions whose step tag was not the expected one.
+        tag_slips: times that a word was not of the expected step.
         stalls: restarts because the ADC delivered nothing.
         restarts: restarts of the sequencer, whatever the cause.
-        lost_scans: scans missing in the ring.
+        lost_scans: scans that are in no block, plus the substituted ones.
         fifo_high_water: most words ever found in the FIFO, of 64.
-        max_work_cycles: longest time between two looks at the FIFO, in counter ticks (5 ns).
+        max_work_cycles: longest time from a look at the FIFO that found a scan to the next look, counter ticks (5 ns).
+        events_dropped: PPS events given up because a restart or a substituted scan hit them.
+        count_slips: restarts because a block's scans did not agree with the counter.
     """
 
     blocks: int = 0
@@ -75,7 +77,7 @@ class RingStatistics:
     events: int = 0
     events_lost: int = 0
     counter_mismatches: int = 0
-    bad_scans: int = 0
+    bad_blocks: int = 0
     heartbeat_age_polls: int = 0
     state: int = 0
     fault: int = 0
@@ -88,6 +90,8 @@ class RingStatistics:
     lost_scans: int = 0
     fifo_high_water: int = 0
     max_work_cycles: int = 0
+    events_dropped: int = 0
+    count_slips: int = 0
 
 
 FIRMWARE_COUNTS = (
@@ -102,6 +106,8 @@ FIRMWARE_COUNTS = (
     "lost_scans",
     "fifo_high_water",
     "max_work_cycles",
+    "events_dropped",
+    "count_slips",
 )
 
 
@@ -298,7 +304,7 @@ class RingReader:
             lost_samples=counts.lost_samples + lost,
             gaps=counts.gaps + (lost > 0),
             counter_mismatches=counts.counter_mismatches + mismatches,
-            bad_scans=counts.bad_scans + bad_scans,
+            bad_blocks=counts.bad_blocks + (bad_scans > 0),
         )
         return lost
 

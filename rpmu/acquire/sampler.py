@@ -20,7 +20,8 @@ from rpmu.acquire.settings import SamplerSettings
 from rpmu.errors import HardwareError
 
 POLL_S = 0.005
-ANSWER_S = 1.0  # patience beyond what the measurement itself takes
+ANSWER_S = 1.0  # patience with an answer ...
+MEASURE_S = 6.0  # ... and with the measurement of the scan length, which the firmware ends after 5.4 s at most
 
 FAULTS = {
     layout.FAULT_PARAMS: (
@@ -85,10 +86,10 @@ async def start(link: PruLink, settings: SamplerSettings, pace: Pace) -> Acquisi
             layout.STATE_FAULT,
         )
 
-    measuring_s = float(settings.measure_scans / settings.scan_rate_hz)
-    await _until(answered, pace, ANSWER_S + 2 * measuring_s, "the PRU does not answer the start command")
+    measuring_s = min(MEASURE_S, 2 * float(settings.measure_scans / settings.scan_rate_hz))
+    await _until(answered, pace, ANSWER_S + measuring_s, "the PRU does not answer the start command")
     if _status(words, layout.STATUS_STATE) == layout.STATE_FAULT:
-        raise _fault(_status(words, layout.STATUS_FAULT))
+        raise fault_error(_status(words, layout.STATUS_FAULT))
     return _what_runs(words, settings)
 
 
@@ -106,6 +107,12 @@ async def stop(link: PruLink, pace: Pace) -> None:
         return idle and _status(words, layout.STATUS_COMMAND_ACK) == sequence
 
     await _until(stopped, pace, ANSWER_S, "the PRU does not answer the stop command")
+
+
+def fault_error(code: int) -> HardwareError:
+    """The firmware's fault (layout.FAULT_*), with what to do about it, as an exception to raise."""
+    what, remedy = FAULTS.get(code, (f"it reports the unknown fault {code}", "load the image that rpmu ships"))
+    return HardwareError(f"the PRU cannot sample: {what}; {remedy}")
 
 
 def words_of(link: PruLink) -> NDArray[np.uint32]:
@@ -174,11 +181,6 @@ def _command(words: NDArray[np.uint32], command: int) -> int:
     words[(layout.PARAMS_OFFSET + layout.PARAMS_COMMAND) // 4] = command
     words[(layout.PARAMS_OFFSET + layout.PARAMS_COMMAND_SEQ) // 4] = sequence
     return sequence
-
-
-def _fault(code: int) -> HardwareError:
-    what, remedy = FAULTS.get(code, (f"it reports the unknown fault {code}", "load the image that rpmu ships"))
-    return HardwareError(f"the PRU cannot sample: {what}; {remedy}")
 
 
 def _what_runs(words: NDArray[np.uint32], settings: SamplerSettings) -> AcquisitionInfo:

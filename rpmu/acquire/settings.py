@@ -11,11 +11,10 @@ from fractions import Fraction
 from typing import Any
 
 from rpmu.acquire import layout
-from rpmu.acquire.blocks import ADC_INPUT_CLOCK_HZ
+from rpmu.acquire.blocks import ADC_INPUT_CLOCK_HZ, COUNTER_HZ
 from rpmu.errors import InputError
 
 STEP_ADC_CLOCKS = 15  # of a step without delays: 1 to sample, 13 to convert, 1 to move on
-MAX_ADC_CLOCK_HZ = 3_000_000  # AM335x data sheet; faster conversions run, with wrong low bits
 MAX_AIN = 6  # AIN7 is wired to the board's own supply
 MAX_OPEN_DELAY = 2**18 - 1
 MAX_SAMPLE_DELAY = 255
@@ -171,8 +170,11 @@ def _check_delays(settings: SamplerSettings) -> None:
 
 def _check_clock_and_filter(settings: SamplerSettings) -> None:
     clkdiv, decimation, shift = settings.adc_clkdiv, settings.decimation, settings.output_shift
-    least = ADC_INPUT_CLOCK_HZ // MAX_ADC_CLOCK_HZ - 1
+    least = layout.MIN_ADC_CLKDIV  # faster conversions run, with wrong low bits
     _check(least <= clkdiv <= 0xFFFF, "adc_clkdiv", clkdiv, f"{least} to 65535: the data sheet's limit is 3 MHz")
+    slowest_hz = Fraction(COUNTER_HZ, layout.MAX_SCAN_TICKS)
+    rate_hz = settings.scan_rate_hz
+    _check(rate_hz >= slowest_hz, "the scan rate", f"{float(rate_hz):.6g} Hz", f"{float(slowest_hz):.6g} Hz or more")
     _check(1 <= decimation <= layout.MAX_DECIMATION, "decimation", decimation, f"1 to {layout.MAX_DECIMATION}")
     least = fitting_shift(decimation)
     _check(least <= shift <= 16, "output_shift", shift, f"{least} to 16 with decimation {decimation}, to fit 16 bits")
@@ -184,4 +186,5 @@ def _check_pps(settings: SamplerSettings) -> None:
     low, high, pin = settings.pps_low_counts, settings.pps_high_counts, settings.pps_pin
     _check(0 <= low < high, "pps_low_counts", low, f"0 or more and below pps_high_counts ({high})")
     _check(high <= ADC_FULL_SCALE, "pps_high_counts", high, f"at most {ADC_FULL_SCALE}")
-    _check(pin is None or 0 <= pin <= MAX_PPS_PIN, "pps_pin", pin, f"a bit of R31, 0 to {MAX_PPS_PIN}, or none")
+    most = layout.MAX_PPS_PIN
+    _check(pin is None or 0 <= pin <= most, "pps_pin", pin, f"an input bit of R31, 0 to {most}, or none")

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from rpmu.config.locate import Path
 from rpmu.config.problems import toml_value
 from rpmu.config.schema import Config
+from rpmu.errors import InputError
 
 # IEEE C37.118.1-2011, table 1, with 120 and 100 frames/s, which it encourages.
 RATES_PER_S = {50: (10, 25, 50, 100), 60: (10, 12, 15, 20, 30, 60, 120)}
@@ -17,11 +18,15 @@ Contradiction = tuple[Path, str, str]
 
 def contradictions(config: Config) -> Iterator[Contradiction]:
     """Path, what is wrong, and an example, for each contradiction in a configuration whose single values are fine."""
-    yield from _rates(config)
-    yield from _channels(config)
-    yield from _phases(config)
-    yield from _sampler(config)
-    yield from _tls(config)
+    found = [
+        *_rates(config),
+        *_channels(config),
+        *_phases(config),
+        *_delays(config),
+        *_thresholds(config),
+        *_tls(config),
+    ]
+    yield from found or _scan(config)
 
 
 def _rates(config: Config) -> Iterator[Contradiction]:
@@ -65,7 +70,7 @@ def _phases(config: Config) -> Iterator[Contradiction]:
         )
 
 
-def _sampler(config: Config) -> Iterator[Contradiction]:
+def _delays(config: Config) -> Iterator[Contradiction]:
     steps = len(config.channels) + 1
     sampling = config.sampling
     if bool(sampling.open_delay_adc_clocks) != bool(sampling.sample_delay_adc_clocks):
@@ -81,9 +86,21 @@ def _sampler(config: Config) -> Iterator[Contradiction]:
             text = f"has {len(delays)} numbers, but must have {steps}: one per channel, then the PPS"
             yield ("sampling", name), text, example
             return
+
+
+def _thresholds(config: Config) -> Iterator[Contradiction]:
+    sampling = config.sampling
     if sampling.pps_low_counts >= sampling.pps_high_counts:
         text = f"is {sampling.pps_low_counts}, but must be below pps_high_counts ({sampling.pps_high_counts})"
         yield ("sampling", "pps_low_counts"), text, "pps_low_counts = 500"
+
+
+def _scan(config: Config) -> Iterator[Contradiction]:
+    """What only the sampler's own check finds; asked when nothing else is wrong."""
+    try:
+        config.sampler_settings()
+    except InputError as error:
+        yield ("sampling",), f"does not work out: {error}", ""
 
 
 def _tls(config: Config) -> Iterator[Contradiction]:

@@ -92,7 +92,7 @@ class Sampling:
     )
     pps_low_counts: int = setting(500, "A PPS sample at or below this is low.", low=0, high=4094)
     pps_pin: int | None = setting(
-        None, "Bit of R31 with a second PPS input; leave it out for none.", example=14, low=0, high=29
+        None, "Bit of R31 with a second PPS input; leave it out for none.", example=14, low=0, high=16
     )
     measure_scans: int = setting(3000, "Scans that the firmware times at start.", low=1, high=60000)
 

@@ -191,7 +191,7 @@ def test_substituted_scans_are_not_joined_with_good_ones():
     pru.bad_scans = 3
     pru.write_blocks(3)
     assert [(block.bad_scans, len(block.codes) // 64) for block in judge.poll()] == [(0, 2), (3, 1), (0, 2)]
-    assert judge.settle().bad_scans == 3
+    assert judge.settle().bad_blocks == 1
 
 
 def test_pin_events_carry_an_interval_and_no_samples():
@@ -267,7 +267,17 @@ def test_ring_of_another_firmware_is_refused():
 
 def test_firmware_counts_appear_in_the_statistics():
     pru = FakePru()
-    names = ("overruns", "underflows", "tag_slips", "stalls", "fifo_high_water", "max_work_cycles", "fault", "state")
+    names = (
+        "overruns",
+        "underflows",
+        "tag_slips",
+        "stalls",
+        "fifo_high_water",
+        "max_work_cycles",
+        "fault",
+        "state",
+        "count_slips",
+    )
     for value, name in enumerate(names, start=11):
         pru.set_status(getattr(layout, f"STATUS_{name.upper()}"), value)
     counts = reader_of(pru).statistics()

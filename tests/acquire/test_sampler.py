@@ -61,7 +61,8 @@ def test_shift_is_the_smallest_that_fits(decimation):
         ({"measure_scans": 60001}, "512 to 60000"),
         ({"pps_low_counts": 1000}, "below pps_high_counts"),
         ({"pps_high_counts": 4096}, "at most 4095"),
-        ({"pps_pin": 30}, "a bit of R31, 0 to 16"),
+        ({"adc_clkdiv": 200}, "the scan rate is 2388.06 Hz, but must be 3051.8 Hz or more"),
+        ({"pps_pin": 30}, "an input bit of R31, 0 to 16"),
     ],
 )
 def test_bad_settings_are_refused(change, complaint):

@@ -185,6 +185,10 @@ def test_three_phases_have_default_channels():
             "pps_low_counts = 500",
         ),
         (
+            "[sampling]\nadc_clkdiv = 200",
+            "rpmu.toml:1: [sampling] does not work out: sampling: the scan rate is 2388.06 Hz, but must be 3051.8 Hz",
+        ),
+        (
             "[server]\ntls_key = 'k'",
             "rpmu.toml:2: [server] tls_key is given, but tls_certificate is not: TLS needs both, for example: "
             'tls_certificate = "/etc/rpmu/tls/server.pem"',

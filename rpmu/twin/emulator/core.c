@@ -246,8 +246,12 @@ static inline void step(Core *core)
 /* A sleeping core only looks for its wake-up events. */
 static void doze(Core *core, uint64_t until)
 {
+    if (!core->iram[core->pc].immediate) { /* SLP 0: for good */
+        core->cycle = until;
+        return;
+    }
     while (core->cycle < until && core->sleeping) {
-        if (core->iram[core->pc].immediate && core_wakes(core)) {
+        if (core_wakes(core)) {
             core->sleeping = false;
             core->pc++;
         }

@@ -96,6 +96,7 @@ static bool write_ecap(Emulator *e, uint32_t offset, uint32_t value)
             fault_set(e, FAULT_NOT_MODELLED, 0x3002A, "APWM mode of eCAP (ECCTL2 0x%04X) is not modelled", value);
         return true;
     case 0x2C: ecap->interrupt_enable = value & 0xFE; return true;
+    case 0x2E: return true; /* read-only */
     case 0x30: ecap->flags &= ~value; return true;
     case 0x32: raise_flag(e, value & 0xFE); return true;
     default: return false;

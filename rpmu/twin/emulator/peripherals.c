@@ -159,7 +159,9 @@ static bool read_ctrl(Core *core, uint32_t offset, uint32_t *value, uint64_t now
     case 0x04: *value = core->pc; return true;
     case 0x08: *value = core->wakeup_enable; return true;
     case 0x0C: *value = core->cycle_value; return true;
-    case 0x10: *value = core->stall_value; return true;
+    case 0x10: /* a load under way is counted as a whole; the chip's STALL never passes CYCLE */
+        *value = core->stall_value < core->cycle_value ? core->stall_value : core->cycle_value;
+        return true;
     case 0x20: *value = core->block_index[0]; return true;
     case 0x24: *value = core->block_index[1]; return true;
     case 0x28: *value = core->pointer[0]; return true;
