@@ -53,6 +53,7 @@ class Crystal:
         self._settings = settings or CrystalSettings()
         self._rng = np.random.default_rng([seed, 0xC7])
         self._walk = 0.0
+        self._carry_ps = 0.0  # what rounding has left over, so that a constant offset stays exactly that
         self._ends_ps = array("q", [0])  # true time of each segment's start, ps since cycle 0
         self._steps: list[tuple[float, float]] = []  # (seconds since cycle 0, relative change)
 
@@ -71,8 +72,11 @@ class Crystal:
         """Have at least this many segments."""
         while len(self._ends_ps) <= segments:
             relative = self.offset(len(self._ends_ps) - 1) + self._walk
-            length_ps = round(SEGMENT_CYCLES * NS_PER_CYCLE * PS_PER_NS / (1.0 + relative))
-            self._ends_ps.append(self._ends_ps[-1] + length_ps)
+            nominal_ps = SEGMENT_CYCLES * NS_PER_CYCLE * PS_PER_NS
+            # the difference to nominal is small, so float64 holds it to far below a picosecond
+            extra_ps = self._carry_ps - nominal_ps * relative / (1.0 + relative)
+            self._carry_ps = extra_ps - round(extra_ps)
+            self._ends_ps.append(self._ends_ps[-1] + nominal_ps + round(extra_ps))
             if self._settings.walk_ppb_per_rts:
                 self._walk += self._settings.walk_ppb_per_rts * 1e-9 * SEGMENT_S**0.5 * self._rng.standard_normal()
 

@@ -1,8 +1,8 @@
 """A pseudo-terminal as the receiver's serial line: the daemon opens it as it opens a UART.
 
-The terminal is raw, so that nothing is echoed or translated. A pty has no speed and a buffer of about 4 kB; when
-nobody reads, bytes are lost and counted, as on a UART. The kernel hands bytes over in its own time, so `write` waits
-until they have arrived on the other side: a simulation must not depend on the scheduler.
+The terminal is raw, so that nothing is echoed or translated. A pty has no speed and a buffer of 4 kB for its reader;
+when nobody reads, further bytes are lost and counted, as on a UART. The kernel hands bytes over in its own time, so
+`write` waits until they have arrived on the other side: a simulation must not depend on the scheduler.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import time
 import tty
 
 ARRIVAL_S = 0.2  # patience with the kernel
+BUFFER_BYTES = 4000  # of the line discipline's 4096
 
 
 class PtyPort:
@@ -38,7 +39,7 @@ class PtyPort:
             return
         before = self._waiting()
         try:
-            sent = os.write(self._master, data)
+            sent = os.write(self._master, data[: max(0, BUFFER_BYTES - before)])
         except BlockingIOError:
             sent = 0
         self.lost_bytes += len(data) - sent
