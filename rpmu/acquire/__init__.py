@@ -2,8 +2,9 @@
 
 from rpmu.acquire.blocks import AcquisitionInfo, PpsEvent, SampleBlock
 from rpmu.acquire.link import Pace, PruLink
-from rpmu.acquire.ring import RingReader, RingStatistics
+from rpmu.acquire.ring import RingReader
 from rpmu.acquire.settings import SamplerSettings
+from rpmu.acquire.statistics import RingStatistics
 
 __all__ = [
     "AcquisitionInfo",

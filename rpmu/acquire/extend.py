@@ -1,18 +1,13 @@
-"""From the firmware's 32 bits to 64: block numbers, scan numbers and the counter without their wraps.
+"""From the firmware's 32 bits to whole numbers: scan numbers and the counter without their wraps.
 
-The counter wraps every 21.47 s, scan numbers every 19.9 h, block numbers every 265 days, and a reader may have slept
-through a wrap. Each value is therefore placed nearest to a prediction: blocks predict scans, scans predict the
-counter. Only a shift of half a wrap against the prediction could fool that, which for the counter takes an ADC that
-stood still for 10.7 s.
+The counter wraps every 21.47 s and scan numbers every 19.9 h, and a reader may have slept through a wrap. Each value is
+therefore placed nearest to a prediction: blocks predict scans, scans predict the counter. Only a shift of half a wrap
+against the prediction could fool that, which for the counter takes an ADC that stood still for 10.7 s.
 """
 
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 WRAP = 1 << 32
 HALF = 1 << 31
@@ -21,12 +16,6 @@ HALF = 1 << 31
 def nearest(value: int, predicted: int) -> int:
     """The number nearest to `predicted` whose low 32 bits are `value`."""
     return predicted + (value - predicted + HALF) % WRAP - HALF
-
-
-def nearest_each(values: NDArray[np.uint32], predicted: NDArray[np.int64]) -> NDArray[np.int64]:
-    """`nearest` for arrays of the same shape."""
-    difference = (values.astype(np.int64) - predicted + HALF) & (WRAP - 1)
-    return predicted + difference - HALF
 
 
 class CounterClock:
@@ -39,50 +28,34 @@ class CounterClock:
     def __init__(self, ticks_per_scan: Fraction) -> None:
         self._ticks, self._scans = ticks_per_scan.numerator, ticks_per_scan.denominator
         self._latest: tuple[int, int] | None = None
-        self._reference: tuple[int, int] = (0, 0)
+        self._reference = 0, 0
         self._epoch: int | None = None
 
-    def extend(self, scans: NDArray[np.int64], counters: NDArray[np.uint32]) -> NDArray[np.int64]:
-        """64-bit counter values.
-
-        Args:
-            scans: int64 [n] scan numbers, rising, n > 0.
-            counters: uint32 [n] the counter at each.
-        """
-        if self._latest is None:
-            self._latest = int(scans[0]), int(counters[0])
-        extended = nearest_each(counters, self._predict(self._latest, scans))
-        self._latest = int(scans[-1]), int(extended[-1])
+    def extend(self, scan: int, counter: int) -> int:
+        """The counter at a scan, given its low 32 bits; scans come in rising order."""
+        extended = self.place(scan, counter)
+        self._latest = scan, extended
         return extended
 
-    def extend_one(self, scan: int, counter: int) -> int:
-        """The same for one value, which may lie before earlier ones and does not move what later ones follow from."""
+    def place(self, scan: int, counter: int) -> int:
+        """The same for a scan that may lie before earlier ones; later ones do not follow from it."""
         if self._latest is None:
             self._latest = scan, counter
-        return nearest(counter, int(self._predict(self._latest, np.array([scan]))[0]))
+        latest_scan, latest_counter = self._latest
+        return nearest(counter, latest_counter + (scan - latest_scan) * self._ticks // self._scans)
 
-    def mismatches(self, epoch: int, scans: NDArray[np.int64], counters: NDArray[np.int64]) -> int:
-        """How often the counter slipped against the scans by more than half a scan.
+    def slipped(self, epoch: int, scan: int, counter: int) -> bool:
+        """Whether the counter has moved against the scans by more than half a scan; then it counts anew from here.
 
         Args:
-            epoch: of all these scans; a new one may lie anywhere against the old one, so it starts afresh.
-            scans: int64 [n] scan numbers, rising, n > 0.
-            counters: int64 [n] the 64-bit counter at each.
+            epoch: of the scan; a new one may lie anywhere against the old one, so it also counts anew.
+            scan: its number.
+            counter: the extended counter.
         """
-        if epoch != self._epoch:
-            self._epoch, self._reference = epoch, (int(scans[0]), int(counters[0]))
-        count, start = 0, 0
-        while start < len(scans):
-            scan, counter = self._reference
-            residual = (counters[start:] - counter) * self._scans - (scans[start:] - scan) * self._ticks
-            slipped = np.flatnonzero(2 * np.abs(residual) > self._ticks)
-            if not slipped.size:
-                break
-            count += 1
-            start += int(slipped[0])
-            self._reference = int(scans[start]), int(counters[start])
-        return count
-
-    def _predict(self, from_: tuple[int, int], scans: NDArray[Any]) -> NDArray[np.int64]:
-        scan, counter = from_
-        return np.asarray(counter + (scans - scan) * self._ticks // self._scans, dtype=np.int64)
+        reference_scan, reference_counter = self._reference
+        residual = (counter - reference_counter) * self._scans - (scan - reference_scan) * self._ticks
+        if epoch == self._epoch and 2 * abs(residual) <= self._ticks:
+            return False
+        known = epoch == self._epoch
+        self._epoch, self._reference = epoch, (scan, counter)
+        return known

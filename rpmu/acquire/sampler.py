@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from rpmu.acquire import layout
 from rpmu.acquire.blocks import ADC_INPUT_CLOCK_HZ, COUNTER_HZ, AcquisitionInfo
+from rpmu.acquire.faults import fault_error
 from rpmu.acquire.link import Pace, PruLink, shipped_image
 from rpmu.acquire.settings import SamplerSettings
 from rpmu.errors import HardwareError
@@ -22,26 +23,6 @@ from rpmu.errors import HardwareError
 POLL_S = 0.005
 ANSWER_S = 1.0  # patience with an answer ...
 MEASURE_S = 6.0  # ... and with the measurement of the scan length, which the firmware ends after 5.4 s at most
-
-FAULTS = {
-    layout.FAULT_PARAMS: (
-        "it refused a parameter",
-        "the firmware image and this version of rpmu do not fit together: load the image that rpmu ships",
-    ),
-    layout.FAULT_ADC_ABSENT: (
-        "the ADC does not answer",
-        "its module clock is off or this is no AM335x: look at `rpmu doctor`, and check that the device tree leaves "
-        "the ADC without a kernel driver (ti_am335x_tscadc)",
-    ),
-    layout.FAULT_ADC_BUSY: (
-        "the ADC's sequencer does not become idle",
-        "something else drives the ADC: unbind the kernel driver ti_am335x_tscadc, or restart the board",
-    ),
-    layout.FAULT_ADC_SILENT: (
-        "the ADC delivers no conversions",
-        "something else drives the ADC, or its clock is off: unbind the kernel driver ti_am335x_tscadc, then restart",
-    ),
-}
 
 
 async def bring_up(link: PruLink, settings: SamplerSettings, pace: Pace) -> AcquisitionInfo:
@@ -107,12 +88,6 @@ async def stop(link: PruLink, pace: Pace) -> None:
         return idle and _status(words, layout.STATUS_COMMAND_ACK) == sequence
 
     await _until(stopped, pace, ANSWER_S, "the PRU does not answer the stop command")
-
-
-def fault_error(code: int) -> HardwareError:
-    """The firmware's fault (layout.FAULT_*), with what to do about it, as an exception to raise."""
-    what, remedy = FAULTS.get(code, (f"it reports the unknown fault {code}", "load the image that rpmu ships"))
-    return HardwareError(f"the PRU cannot sample: {what}; {remedy}")
 
 
 def words_of(link: PruLink) -> NDArray[np.uint32]:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rpmu.acquire import PpsEvent, SampleBlock, layout, ring
+from rpmu.acquire import PpsEvent, SampleBlock, layout, slots
 from rpmu.acquire.ring import RingReader
 from rpmu.errors import HardwareError
 from tests.acquire.fake_pru import FakePru, code_of, pps_samples
@@ -251,6 +251,30 @@ def test_heartbeat_age():
     assert reader.statistics().heartbeat_age_polls == 0
 
 
+def test_trouble_is_named_while_it_lasts():
+    pru = FakePru()
+    pru.set_status(layout.STATUS_STATE, layout.STATE_RUNNING)
+    reader = reader_of(pru)
+    assert reader.trouble() is None
+    for _ in range(25):
+        reader.poll()
+    assert "heartbeat" in str(reader.trouble())
+    pru.beat()
+    reader.poll()
+    assert reader.trouble() is None
+    pru.set_status(layout.STATUS_STATE, layout.STATE_IDLE)
+    assert "no longer samples" in str(reader.trouble())
+    pru.set_status(layout.STATUS_FAULT, layout.FAULT_ADC_SILENT)
+    pru.set_status(layout.STATUS_STATE, layout.STATE_FAULT)
+    assert "no conversions" in str(reader.trouble())
+
+
+def test_header_fields_are_in_the_order_that_the_reader_unpacks():
+    names = ("seq", "first_scan", "counter", "epoch", "adc_status", "fifo_high_water", "bad_scans", "lost_scans")
+    assert layout.BLOCK_HEADER.names == names
+    assert [layout.BLOCK_HEADER.fields[name][1] for name in names] == list(range(0, 32, 4))
+
+
 def test_firmware_reloaded_under_the_reader():
     pru = FakePru(block=1000)
     reader = reader_of(pru)
@@ -340,7 +364,7 @@ def test_any_interleaving_of_writer_and_reader(ring_blocks, block, actions):
         else:
             steps.advances = list(argument)
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(ring, "copy_words", steps.copy)
+                patch.setattr(slots, "copy_words", steps.copy)
                 judge.poll()
     steps.finish()
     judge.settle()
@@ -352,7 +376,7 @@ def test_an_interleaved_copy_is_torn_and_counted():
     pru.write_blocks(3)
     steps = Interleaver(pru, [20])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ring, "copy_words", steps.copy)
+        patch.setattr(slots, "copy_words", steps.copy)
         judge.poll()
     steps.finish()
     counts = judge.settle()

@@ -8,6 +8,7 @@ from fractions import Fraction
 import pytest
 
 from rpmu.acquire import layout, sampler
+from rpmu.acquire.faults import FAULTS
 from rpmu.acquire.settings import SamplerSettings, fitting_shift, settled_delays
 from rpmu.errors import HardwareError, InputError
 from tests.acquire.fake_pru import FakeLink
@@ -124,7 +125,7 @@ def test_faults_name_the_next_step(fault, complaint):
 
 def test_every_fault_of_the_layout_has_its_message():
     faults = {value for name, value in vars(layout).items() if name.startswith("FAULT_") and value != layout.FAULT_NONE}
-    assert set(sampler.FAULTS) == faults
+    assert set(FAULTS) == faults
 
 
 def test_a_start_after_a_fault_is_accepted():

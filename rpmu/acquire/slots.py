@@ -1,0 +1,97 @@
+"""The rules of one writer that never waits and one reader: copy, then look again how far the writer has come.
+
+Number n lies in slot n modulo the number of slots, and its low 32 bits stand in the slot. The writer's count is
+written after the slot is complete. So after a copy everything is whole that the writer cannot have begun to overwrite
+by the time of the second look (pru/layout.h); the rest is thrown away and counted.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rpmu.acquire.extend import HALF, WRAP
+from rpmu.errors import HardwareError
+
+Words = NDArray[np.uint32]
+
+_ZERO = np.uint32(0)
+
+
+def copy_words(source: Words, target: Words) -> None:
+    """Copy words out of device memory, reading each as one aligned 32-bit word.
+
+    A plain array copy may become memcpy, which is free to read bytes or to straddle words; device memory on ARM does
+    not stand that. A calculation on typed items cannot become memcpy.
+    """
+    np.bitwise_or(source, _ZERO, out=target)
+
+
+class Slots:
+    """A circle of slots that the firmware fills, and how far it has been read.
+
+    Args:
+        window: the shared RAM, uint32, live.
+        first_word: where the slots begin.
+        slots: how many.
+        words_each: of each slot; the first word is the number.
+        count_word: where the writer's count is.
+
+    Attributes:
+        next: number of the first slot not yet looked at.
+        lost: numbers that were overwritten before they were read, or were not in their slot.
+        torn: copies thrown away because the writer had come round meanwhile.
+        misplaced: slots that held another number.
+    """
+
+    def __init__(self, window: Words, first_word: int, slots: int, words_each: int, count_word: int) -> None:
+        self._window = window
+        self._count_word = count_word
+        self._slots = window[first_word : first_word + slots * words_each].reshape(slots, words_each)
+        self._safe = slots - 1  # the slot after the newest may be in the writer's hands
+        self.next = int(window.item(count_word))
+        self.lost = self.torn = self.misplaced = 0
+
+    def fresh(self) -> tuple[int, Words] | None:
+        """Copies of what is new, or None if nothing is.
+
+        Returns:
+            The number of the first, and uint32 [n, words_each]; a row may still be `misplaced`.
+
+        Raises:
+            HardwareError: the writer's count went back, so the firmware was started again under the reader.
+        """
+        head = self._written()
+        if head == self.next:
+            return None
+        first = max(self.next, head - self._safe)
+        copies = self._copy(first, head - first)
+        torn = min(max(0, self._written() - self._safe - first), head - first)
+        self.torn += torn
+        self.lost += first + torn - self.next
+        self.next = head
+        return first + torn, copies[torn:]
+
+    def misplaces(self, number: int, found: int) -> bool:
+        """Whether a slot holds another number than it should; counts it if so."""
+        if found == number % WRAP:
+            return False
+        self.misplaced += 1
+        self.lost += 1
+        return True
+
+    def _written(self) -> int:
+        """The writer's 32-bit count as a number that does not wrap."""
+        ahead = (self._window.item(self._count_word) - self.next) % WRAP
+        if ahead >= HALF:
+            raise HardwareError("the PRU firmware was restarted while it was being read: restart the acquisition")
+        return self.next + int(ahead)
+
+    def _copy(self, first: int, count: int) -> Words:
+        copies = np.empty((count, self._slots.shape[1]), np.uint32)
+        start = first % len(self._slots)
+        before_end = min(count, len(self._slots) - start)
+        copy_words(self._slots[start : start + before_end], copies[:before_end])
+        if before_end < count:
+            copy_words(self._slots[: count - before_end], copies[before_end:])
+        return copies
