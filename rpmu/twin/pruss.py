@@ -9,126 +9,21 @@ a hang or with silence is a `PruFault`. The contract of every call is in `rpmu/t
 from __future__ import annotations
 
 import ctypes
-import enum
 import threading
-from dataclasses import dataclass, fields
+from dataclasses import fields
 
 import numpy as np
 import numpy.typing as npt
 
-from rpmu.errors import InputError, RpmuError
+from rpmu.errors import InputError
 from rpmu.twin.emulator_library import CAdc, CBus, CFault, CProbe, CStatistics, load_library
+from rpmu.twin.pruss_values import AdcErrors, AdcEvent, BusTiming, ProbeResult, PruFault, Statistics
 
-CYCLES_PER_SECOND = 200_000_000
+__all__ = ["ECAP_PIN", "AdcErrors", "AdcEvent", "BusTiming", "ProbeResult", "PruFault", "Pruss", "Statistics"]
+
 ECAP_PIN = 2  # in place of a core number in set_pin_edges
 
-
-class PruFault(RpmuError):  # noqa: N818  # the word of the chip's manuals for what it is
-    """The firmware did what would hang the chip, or left what the model knows; names core, PC and address.
-
-    Attributes:
-        kind: `instruction`, `address`, `port_closed`, `clock_gated`, `not_modelled` or `analog`.
-        core: 0 or 1; -1 for an access by the host.
-        pc: word address of the instruction.
-        address: the data address, 0 where there is none.
-        cycle: PRU cycle at which it happened.
-    """
-
-    def __init__(self, kind: str, core: int, pc: int, address: int, cycle: int, message: str) -> None:
-        where = f"PRU{core} at PC {pc} (byte 0x{4 * pc:04X}), cycle {cycle}" if core >= 0 else "host access"
-        super().__init__(f"{where}: {message}")
-        self.kind, self.core, self.pc, self.address, self.cycle = kind, core, pc, address, cycle
-
-
 _FAULT_KINDS = ("none", "instruction", "address", "port_closed", "clock_gated", "not_modelled", "analog")
-
-
-@dataclass(frozen=True)
-class BusTiming:
-    """Cycles per access. Defaults: TI's table of AM335x read latencies (best case); `iep_read` from memory.
-
-    A load of w words costs `read + w - 1` from RAM and DDR and `w * read` from devices; stores are posted and cost
-    `write + w - 1`. `external_jitter` adds 0 to that many cycles, uniform and seeded, to each read outside the PRUSS
-    (L4 41 to 60 cycles: `external_jitter=19`).
-    """
-
-    local_ram_read: int = 3
-    local_ram_write: int = 2
-    cfg_read: int = 3
-    ctrl_read: int = 4
-    iep_read: int = 12
-    local_device_write: int = 2
-    adc_read: int = 41
-    prcm_read: int = 88
-    l3_read: int = 36
-    ddr_read: int = 43
-    external_write: int = 2
-    external_jitter: int = 0
-
-
-@dataclass(frozen=True)
-class AdcErrors:
-    """What the converter does to the voltage, and the open questions of its sequencer.
-
-    code = clip(round(v * gain / vref_v * 4096 + offset_lsb + inl + noise), 0, 4095)
-
-    Attributes:
-        offset_lsb: added offset, LSB of 12 bits.
-        gain: factor, 1 is ideal.
-        noise_lsb_rms: Gaussian, independent per conversion, seeded.
-        vref_v: full scale in volts.
-        inl_lsb: integral non-linearity, a table spread evenly over codes 0 to 4095, interpolated; empty for none.
-        extra_clocks_per_scan: ADC clocks of the pass through idle after each scan (0 to 2; not documented).
-        averaging_extra_clock: with hardware averaging a further conversion takes 14 (False) or 15 (True) clocks plus
-            sample delay; two public sources disagree.
-    """
-
-    offset_lsb: float = 0.0
-    gain: float = 1.0
-    noise_lsb_rms: float = 0.0
-    vref_v: float = 1.8
-    inl_lsb: tuple[float, ...] = ()
-    extra_clocks_per_scan: int = 0
-    averaging_extra_clock: bool = False
-
-
-class AdcEvent(enum.IntEnum):
-    """Faults of the ADC to inject; `amount` counts words or cycles."""
-
-    FORCE_OVERRUN = 0  # flag set, module latched
-    FORCE_UNDERFLOW = 1
-    DROP_WORDS = 2  # the next words vanish: tag slip
-    DUPLICATE_WORDS = 3  # the next words arrive twice: tag slip
-    STALL = 4  # the sequencer stands still for that many cycles
-
-
-@dataclass(frozen=True)
-class ProbeResult:
-    """Distances between successive visits of one place, in PRU cycles."""
-
-    visits: int
-    max_gap_cycles: int
-    max_gap_at_cycle: int
-    max_gap_pc: int
-    mean_gap_cycles: float
-
-
-@dataclass(frozen=True)
-class Statistics:
-    """What happened since creation; `count_reads` are the firmware's looks at FIFO0COUNT."""
-
-    instructions: tuple[int, int]
-    stall_cycles: tuple[int, int]
-    conversions: int
-    overruns: int
-    underflows: int
-    words_dropped: int
-    words_read: int
-    protected_writes: int
-    fifo_high_water: int
-    count_reads: ProbeResult
-
-
 _COUNTERS = (
     *("conversions", "overruns", "underflows", "words_dropped", "words_read", "protected_writes"),
     "fifo_high_water",
@@ -243,8 +138,11 @@ class Pruss:
         """Run to PRU cycle `cycle` since creation; returns at once if that has passed.
 
         Raises:
+            InputError: a negative cycle.
             PruFault: the run ended in a fault; it is final.
         """
+        if cycle < 0:
+            raise InputError(f"cannot run until cycle {cycle}: time starts at 0")
         with self._lock:
             if not self._library.emulator_run(self._handle, cycle):
                 raise self._fault(self._library.emulator_fault(self._handle).contents)
@@ -289,13 +187,20 @@ class Pruss:
 
     def register(self, core: int, name: int | str) -> int:
         """General register 0 to 31 of a core, or "pc" or "carry"."""
-        index = {"pc": 32, "carry": 33}[name] if isinstance(name, str) else name
+        index = self._register_index(core, name)
         return int(self._library.emulator_register(self._handle, core, index))
 
     def set_register(self, core: int, name: int | str, value: int) -> None:
         """Set a register of a stopped core; names as for `register`."""
-        index = {"pc": 32, "carry": 33}[name] if isinstance(name, str) else name
+        index = self._register_index(core, name)
         self._library.emulator_set_register(self._handle, core, index, value)
+
+    def _register_index(self, core: int, name: int | str) -> int:
+        self._check_core(core)
+        index = {"pc": 32, "carry": 33}.get(name, -1) if isinstance(name, str) else name
+        if not 0 <= index <= 33:
+            raise InputError(f'PRU{core} has no register {name!r}: 0 to 31, "pc" and "carry"')
+        return index
 
     # ---- the analog and digital world ----
 

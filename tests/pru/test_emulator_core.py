@@ -65,6 +65,22 @@ def test_time_passes_with_both_cores_stopped():
     assert pruss.cycle == 12345
 
 
+def test_registers_and_times_that_do_not_exist_are_refused():
+    pruss = Pruss()
+    for name in (-1, 34, "sp"):
+        with pytest.raises(InputError, match="no register"):
+            pruss.register(0, name)
+    with pytest.raises(InputError, match="time starts at 0"):
+        pruss.run_until(-1)
+
+
+def test_memory_outlives_the_machine():
+    ram = Pruss().shared_ram
+    ram[0] = 5
+    assert ram[0] == 5
+    assert (ram.format, len(ram)) == ("I", 3072)
+
+
 def test_both_cores_advance_together():
     """PRU1 sees each value of PRU0's counter in shared RAM within a few cycles of its writing."""
     pruss = Pruss()
