@@ -56,7 +56,6 @@ def main() -> None:
     poll = _median_us(reader.poll, write)
     idle = _median_us(reader.poll, lambda: None)
     lost = reader.statistics().lost_samples
-    print(
-        f"poll of {BLOCKS} blocks ({BLOCKS * layout.BLOCK_SAMPLES} samples): {poll:.1f} us, {poll / copy:.0f} plain copies"
-    )
+    samples = BLOCKS * layout.BLOCK_SAMPLES
+    print(f"poll of {BLOCKS} blocks ({samples} samples): {poll:.1f} us, {poll / copy:.0f} plain copies")
     print(f"poll of nothing: {idle:.2f} us; lost samples: {lost}")
