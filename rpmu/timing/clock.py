@@ -1,8 +1,8 @@
 """The crystal against the PPS: a Kalman filter of phase, frequency and drift on the axis of scan numbers.
 
 The filter keeps *local* time, ns whose whole seconds are PPS edges but have no name yet (naming.py gives it). Between
-edges the line runs on and its variance grows as crystal.py says; an edge pulls it back. The receiver's jitter is
-learned from the innovations, so that 30 ns and 1 us both come out honest. Edges far from their prediction are
+edges the line runs on and its variance grows as crystal.py says; an edge pulls it back. The scatter of the
+edges is learned (jitter.py), so that 30 ns and 1 us both come out honest. Edges far from their prediction are
 rejected; several rejected ones that agree with each other restart the clock. An edge that is only an interval between
 two samples goes to interval.py, because a filter that takes it for a Gaussian gets stuck where every PPS falls at the
 same place between samples.
@@ -26,7 +26,9 @@ from rpmu.timing.settings import TimingSettings
 from rpmu.timing.start import LINE_TOLERANCE_NS, SECOND_NS, Candidate, Line, StartFinder
 from rpmu.timing.time_map import TimeMap
 
-SETTLED_JITTER = 10  # edges after a start until which the gate is as wide as the search for the line
+SETTLED_JITTER = 8  # edges after a start until which the gate is as wide as the search for the line
+EXTRA_S = 0.9  # an edge sooner than this after a good one is one too many
+SUSPICIOUS_NS = 1e6  # a rejected edge nearer than this is the PPS, somehow wrong, or we are
 BIAS_WINDOW = 6
 BIAS_SIGMAS = 4.0
 
@@ -62,7 +64,7 @@ class ClockFilter:
     Attributes:
         running: whether there is a line yet.
         accepted: edges accepted in a row.
-        jitter: scatter of the edges beyond the fit's own.
+        jitter: scatter of the edges.
     """
 
     def __init__(self, scan_rate_hz: float, settings: TimingSettings) -> None:
@@ -80,6 +82,7 @@ class ClockFilter:
         self._state = np.zeros(3)
         self._covariance = np.zeros((3, 3))
         self._edge_scan = 0
+        self._suspicion_ns, self._suspicion_scan = 0.0, 0  # an edge was rejected where one was due
 
     def _forget_noise(self) -> None:
         self.jitter = JitterEstimate()
@@ -110,7 +113,11 @@ class ClockFilter:
         """Standard uncertainty of the local time of a scan, ns: the filter's, and the receiver's own."""
         if not self.running:
             return math.inf
-        return math.sqrt(float(self._predicted(scan)[0, 0]) + receiver_sigma_ns**2)
+        variance = float(self._predicted(scan)[0, 0]) + receiver_sigma_ns**2
+        if self._suspicion_ns:  # as if the rejected edge were right, and the frequency had changed
+            elapsed = (scan - self._suspicion_scan) * self._nominal_ns * 1e-9
+            variance += (self._suspicion_ns * (1.0 + elapsed) / 2) ** 2
+        return math.sqrt(variance)
 
     def _seconds(self, scan: int) -> float:
         return (scan - self._scan) * self._nominal_ns * 1e-9
@@ -165,6 +172,7 @@ class ClockFilter:
         self._intervals.clear()
         self._finder.clear()
         self.running, self.accepted, self._rejected_in_a_row = True, 3, 0
+        self._suspicion_ns = 0.0
         return Outcome(verdict, math.nan, -before_ns)
 
     def _track(self, seen: Candidate, half_width_ns: float) -> Outcome:
@@ -173,13 +181,12 @@ class ClockFilter:
         at_edge_ns = self._since_anchor_ns(seen.scan, seen.fraction)
         second = round((self._local_ns + at_edge_ns) / SECOND_NS)
         residual = (second * SECOND_NS - self._local_ns) - at_edge_ns
-        noise = seen.sigma_ns**2 + self.jitter.sigma_ns**2
-        spread = math.sqrt(float(self._covariance[0, 0]) + noise)
-        if not half_width_ns:
-            self.jitter.learn(residual, float(self._covariance[0, 0]), seen.sigma_ns**2)
-        gate_ns = LINE_TOLERANCE_NS if self.jitter.count < SETTLED_JITTER else self._settings.gate_ns
-        if abs(residual) > max(self._settings.gate_sigma * spread, gate_ns) + half_width_ns:
+        if not half_width_ns and abs(residual) < LINE_TOLERANCE_NS:
+            self.jitter.learn(seen, self._nominal_ns)
+        noise = max(seen.sigma_ns, self.jitter.sigma_ns) ** 2
+        if not (self._passes(residual, noise, half_width_ns) or self._is_manoeuvre(residual, noise)):
             return self._reject(seen, residual)
+        self._suspicion_ns = 0.0
         missed = self.seconds_since_edge(seen.scan) > self._settings.holdover_after_s
         self.accepted = 1 if missed else self.accepted + 1
         self._rejected_in_a_row = 0
@@ -187,6 +194,23 @@ class ClockFilter:
         if half_width_ns:
             return Outcome(Verdict.ACCEPTED, residual, self._follow_interval(seen, second, residual, half_width_ns))
         return Outcome(Verdict.ACCEPTED, residual, self._follow(residual, noise))
+
+    def _passes(self, residual: float, noise: float, half_width_ns: float) -> bool:
+        """Whether an edge is as near to its prediction as it should be."""
+        gate_ns = LINE_TOLERANCE_NS if self.jitter.count < SETTLED_JITTER else self._settings.gate_ns
+        spread = math.sqrt(float(self._covariance[0, 0]) + noise)
+        return abs(residual) <= max(self._settings.gate_sigma * spread, gate_ns) + half_width_ns
+
+    def _is_manoeuvre(self, residual: float, noise: float) -> bool:
+        """Whether this edge and the last, rejected one show a step of the frequency; then open the filter for it."""
+        if not self._suspicion_ns or max(self._suspicion_ns, abs(residual)) > LINE_TOLERANCE_NS:
+            return False
+        # A step f, somewhere in the second before the rejected edge: now f of frequency and up to 2 f of phase.
+        step = self._suspicion_ns**2 * np.array([[5.0, 2.0, 0.0], [2.0, 1.0, 0.0], [0.0, 0.0, 0.0]])
+        if abs(residual) > self._settings.gate_sigma * math.sqrt(float((self._covariance + step)[0, 0]) + noise):
+            return False
+        self._covariance = self._covariance + step
+        return True
 
     def _move_to(self, scan: int) -> None:
         """Carry line and covariance to a scan, keeping the ns as whole number and remainder."""
@@ -231,7 +255,9 @@ class ClockFilter:
     def _reject(self, seen: Candidate, residual: float) -> Outcome:
         """Count it; after enough of them, start over from those that agree with each other."""
         self._rejected_in_a_row += 1
-        self.accepted = 0
+        if self.seconds_since_edge(seen.scan) > EXTRA_S and abs(residual) < SUSPICIOUS_NS:
+            self.accepted = 0
+            self._suspicion_ns, self._suspicion_scan = abs(residual), seen.scan
         line = self._finder.add(seen)
         if line and self._rejected_in_a_row >= self._settings.restart_edges:
             return self._start(seen, line)

@@ -1,8 +1,10 @@
-"""The scatter of the PPS edges beyond what their fit explains, learned from the filter's innovations.
+"""The scatter of the PPS edges, learned from the edges themselves.
 
-An innovation z has the variance P + R (prediction and measurement), so z^2 R / (P + R) is an estimate of R. Their
-mean over a window, the largest tenth left out, is robust against the odd bad edge and follows a receiver that is
-30 ns or 1 us; while the window is short the answer is made larger, because too small a scatter would be a lie.
+The third difference of four edges a second apart is free of phase, frequency and steady drift, whatever the clock
+filter believes; of independent edges it has 1 + 9 + 9 + 1 = 20 times the variance of one. (Learning from the filter's
+innovations instead would take a warming crystal for a bad receiver, trust the edges less, lag more, and so on.) The
+mean over a window, the largest tenth left out, is robust against the odd bad edge; while the window is short the
+answer is made larger, because too small a scatter would be a lie.
 """
 
 from __future__ import annotations
@@ -10,37 +12,47 @@ from __future__ import annotations
 import math
 from collections import deque
 
+from rpmu.timing.start import SECOND_NS, Candidate
+
 START_NS = 500.0  # until something is known
 FLOOR_NS = 5.0
 WINDOW = 40
-FEWEST = 4
-CREDIBLE_NS = 5_000.0  # an edge further off is not jitter
+FEWEST = 2
+CREDIBLE_NS = 20 * 5_000.0  # a larger third difference is not jitter
 TRIMMED_MEAN = 0.623  # of the smaller nine tenths of chi-square of one degree of freedom
+DIFFERENCE_VARIANCE = 20.0
+SPACING = 1e-3  # relative: edges this near to whole seconds follow each other
 
 
 class JitterEstimate:
     """Scatter of the edges.
 
     Attributes:
-        sigma_ns: as learned.
-        count: edges since the start.
+        sigma_ns: as learned, the noise of the edges' fit included.
+        count: third differences since the start.
     """
 
     def __init__(self) -> None:
         self.sigma_ns = START_NS
         self.count = 0
+        self._edges: deque[Candidate] = deque(maxlen=4)
         self._window: deque[float] = deque(maxlen=WINDOW)
 
-    def learn(self, innovation_ns: float, predicted_variance: float, fit_variance: float) -> None:
-        """Take in an innovation, with the variances (ns^2) of the prediction and of the edge's fit."""
-        if abs(innovation_ns) > CREDIBLE_NS:
+    def learn(self, edge: Candidate, nominal_ns: float) -> None:
+        """Take in an edge, with the nominal length of a scan, ns."""
+        self._edges.append(edge)
+        first, *later = self._edges
+        x = [other.minus(first) * nominal_ns for other in later]
+        if len(x) < 3 or any(abs(x[i] / ((i + 1) * SECOND_NS) - 1) > SPACING for i in range(3)):
+            return
+        difference = x[2] - 3 * x[1] + 3 * x[0]
+        if abs(difference) > CREDIBLE_NS:
             return
         self.count += 1
-        noise = fit_variance + self.sigma_ns**2
-        self._window.append(max(innovation_ns**2 * noise / (predicted_variance + noise) - fit_variance, 0.0))
+        self._window.append(difference**2 / DIFFERENCE_VARIANCE)
         count = len(self._window)
         if count < FEWEST:
             return
         kept = sorted(self._window)[: count - count // 10]
         mean = sum(kept) / len(kept) / (TRIMMED_MEAN if count >= 10 else 1.0)
-        self.sigma_ns = max(math.sqrt(mean * (1.0 + 4.0 / count)), FLOOR_NS)
+        self.sigma_ns = max(math.sqrt(mean * (1.0 + 8.0 / count)), FLOOR_NS)

@@ -203,10 +203,8 @@ class TimeKeeper:
         vouched = sentence.valid if sentence.valid is not None else bool(self._receiver.fix)
         if sentence.time is None or not vouched or not self._clock.running:
             return
-        before = self._namer.name
-        self._namer.hear(sentence.time, self._clock.local_ns(sentence.scan), self._now_s)
-        if before is not None and self._namer.name is not None:
-            self._quality.stepped(float(self._namer.name - before) * SECOND_NS, self._scan)
+        correction_s = self._namer.hear(sentence.time, self._clock.local_ns(sentence.scan), self._now_s)
+        self._quality.stepped(float(correction_s * SECOND_NS), self._scan)
 
     def _since_edge_s(self) -> float:
         return self._clock.seconds_since_edge(self._scan) if self._clock.running else math.inf

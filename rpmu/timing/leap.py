@@ -96,6 +96,14 @@ class LeapSchedule:
         if all(known.midnight != leap.midnight for known in self.leaps):
             self.leaps = sorted([*self.leaps, leap])
 
+    def contradict(self, midnight: int, step: int) -> None:
+        """A receiver stepped at a midnight against what is known: it shows a leap second, or that there is none."""
+        others = [leap for leap in self.leaps if leap.midnight != midnight]
+        if len(others) < len(self.leaps):
+            self.leaps = others
+        else:
+            self.add(LeapSecond(midnight, step))
+
     def state(self, second: int) -> LeapState:
         """SOC and leap bits of a second of the continuous scale."""
         offset = 0

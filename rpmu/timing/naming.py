@@ -21,12 +21,13 @@ from enum import Enum
 from rpmu.timing.leap import DAY_S, LeapSchedule, LeapSecond
 from rpmu.timing.nmea import NmeaTime
 from rpmu.timing.settings import TimingSettings
+from rpmu.timing.start import SECOND_NS
 
-SECOND_NS = 1_000_000_000
 WINDOW = 8  # epochs
 SAME_NS = 750_000_000  # differences further apart than this name different seconds
 MAJORITY = 0.6
-LEAP_REACH_S = 30  # a step this soon after midnight may be a leap second
+LEAP_REACH_S = 30  # a step this soon after the midnight of a new month may be a leap second
+PLAUSIBLE_NS = (-250_000_000, 1_750_000_000)  # delay of a sentence that may announce 23:59:60
 
 
 class Trust(Enum):
@@ -38,125 +39,165 @@ class Trust(Enum):
     TRUSTED = "named"
 
 
+class MajorityVote:
+    """The name that most of the latest epochs give."""
+
+    def __init__(self, settings: TimingSettings) -> None:
+        self._fewest = settings.name_epochs
+        self._delay_ns = round(settings.nmea_delay_s * SECOND_NS)
+        self._epochs: deque[tuple[int, int]] = deque(maxlen=WINDOW)  # UTC, and local time minus it, ns
+
+    def clear(self) -> None:
+        """Forget all epochs."""
+        self._epochs.clear()
+
+    def add(self, utc_ns: int, local_ns: int) -> bool:
+        """Take in a sentence; False if its epoch is known: a second sentence comes later and says less."""
+        if self._epochs and self._epochs[-1][0] == utc_ns:
+            return False
+        self._epochs.append((utc_ns, local_ns - utc_ns))
+        return True
+
+    def name(self) -> int | None:
+        """UTC minus local time, s; None without a majority."""
+        differences = sorted(difference for _, difference in self._epochs)
+        if not differences:
+            return None
+        median = differences[len(differences) // 2]
+        near = [difference for difference in differences if abs(difference - median) < SAME_NS]
+        if len(near) < max(self._fewest, MAJORITY * len(differences)):
+            return None
+        return -((near[0] - self._delay_ns) // SECOND_NS)
+
+    def last_differs(self, name: int) -> bool:
+        """Whether the newest epoch alone speaks against a name."""
+        if not self._epochs:
+            return False
+        delay_ns = self._epochs[-1][1] + name * SECOND_NS - self._delay_ns
+        return not 0 <= delay_ns < SECOND_NS
+
+
 class SecondNamer:
     """Names local seconds.
 
     Attributes:
-        name: UTC (continuous scale, s) minus local time, s; None until known.
+        name: UTC (continuous scale of leap.py, s) minus local time, s; None until known.
         trust: how far to believe it.
-        renamed: how often a name was replaced by another.
+        leaps: known leap seconds; one that the receiver shows is added.
         rollovers: week rollovers taken off the receiver's date at its last sentence.
     """
 
     def __init__(self, settings: TimingSettings, leaps: LeapSchedule) -> None:
-        """`leaps` is shared: a leap second that the receiver shows is added to it."""
         self._settings = settings
         self.leaps = leaps
         self.name: int | None = None
         self.trust = Trust.UNNAMED
-        self.renamed = 0
         self.rollovers = 0
-        self._epochs: deque[tuple[int, int]] = deque(maxlen=WINDOW)  # UTC ns on the continuous scale, local minus it
+        self._vote = MajorityVote(settings)
         self._cold = False  # the receiver was seen without a date and has not proved itself since
-        self._confirm_at_s = -math.inf
+        self._confirmed = False  # the name, by a warm receiver or by waiting
+        self._confirm_at_s = math.inf
         self._disputed_since_s: float | None = None
 
     def saw_no_date(self) -> None:
-        """The receiver said that it restarted or does not know the date: its next time may lack leap seconds."""
+        """The receiver does not know the date: its next time may lack the leap seconds."""
         if not self._cold:
-            self._epochs.clear()
-        self._cold = True
-        self._confirm_at_s = math.inf
+            self._vote.clear()
+        self._cold, self._confirm_at_s = True, math.inf
 
     def restart(self) -> None:
         """The local scale moved by a part of a second: earlier arrivals say nothing any more."""
-        self._epochs.clear()
+        self._vote.clear()
 
-    def hear(self, time: NmeaTime, local_ns: int, now_s: float) -> None:
+    def hear(self, time: NmeaTime, local_ns: int, now_s: float) -> int:
         """Take in a time that the receiver vouches for.
 
         Args:
             time: of the sentence.
             local_ns: local time when its first byte arrived.
             now_s: any steadily counting time, for the waiting periods.
+
+        Returns:
+            By how many seconds UTC was corrected, against what it was taken for before; 0 for the first name.
         """
         self.rollovers = time.rollovers
-        if self._cold and self._confirm_at_s == math.inf:
-            self._confirm_at_s = now_s + self._settings.confirm_s
-        if time.leap_second:
-            self._heard_leap_second(time)
-        utc_ns = self.leaps.continuous(time.second, time.leap_second) * SECOND_NS + time.fraction_ns
-        if self._epochs and self._epochs[-1][0] == utc_ns:
-            return  # a second sentence of the same epoch comes later and says less
-        self._epochs.append((utc_ns, local_ns - utc_ns))
-        self._judge(time.second, now_s)
+        self._confirm_at_s = min(self._confirm_at_s, now_s + self._settings.confirm_s)
+        if time.leap_second and not self._believe_leap_second(time, local_ns):
+            return 0
+        second = self.leaps.continuous(time.second, time.leap_second) if self.name is not None else time.second
+        if not self._vote.add(second * SECOND_NS + time.fraction_ns, local_ns):
+            return 0
+        return self._judge(time.second, now_s)
 
-    def _candidate(self) -> int | None:
-        """The name that the latest epochs give, None without a majority."""
-        differences = sorted(difference for _, difference in self._epochs)
-        median = differences[len(differences) // 2]
-        near = [difference for difference in differences if abs(difference - median) < SAME_NS]
-        if len(near) < max(self._settings.name_epochs, MAJORITY * len(differences)):
-            return None
-        return -((min(near) - round(self._settings.nmea_delay_s * SECOND_NS)) // SECOND_NS)
-
-    def _judge(self, utc: int, now_s: float) -> None:
-        """Compare what the receiver says with the name in use."""
-        candidate = self._candidate()
-        if candidate is None:
-            return
-        if self.name is None:
-            self._take(candidate, utc)
-        elif candidate == self.name:
-            # Our own clock vouches for a receiver that comes back with the right second.
-            self._cold = self._cold and self.trust is not Trust.TRUSTED and self.trust is not Trust.DISPUTED
+    def _judge(self, utc: int, now_s: float) -> int:
+        """Compare what the receiver says with the name in use; gives the correction, s."""
+        voted = self._vote.name()
+        correction = 0
+        if voted is not None and self.name is None:
+            self._take(voted, utc)
+            self._confirmed = not self._cold
+        elif voted is not None and voted != self.name:
+            correction = self._differ(voted, utc, now_s)
+        elif voted is not None:
             self._disputed_since_s = None
-        elif not self._is_leap(candidate - self.name, utc):
-            self._dispute(candidate, utc, now_s)
-        self._settle(now_s)
+            self._cold = self._cold and not self._confirmed  # our own clock vouches for a receiver that says the same
+        if self.name is not None:
+            self._settle(utc, now_s)
+        return correction
 
-    def _settle(self, now_s: float) -> None:
-        if self._disputed_since_s is not None:
+    def _settle(self, utc: int, now_s: float) -> None:
+        """Trust follows from disputes and waiting periods."""
+        self._confirmed = self._confirmed or now_s >= self._confirm_at_s
+        doubtful_leap = _after_new_month(utc) and self.name is not None and self._vote.last_differs(self.name)
+        if self._disputed_since_s is not None or doubtful_leap:
             self.trust = Trust.DISPUTED
-        elif now_s < self._confirm_at_s and (self._cold or self.trust is Trust.UNCONFIRMED):
-            self.trust = Trust.UNCONFIRMED
         else:
-            self.trust, self._cold = Trust.TRUSTED, False
+            self.trust = Trust.TRUSTED if self._confirmed else Trust.UNCONFIRMED
 
-    def _dispute(self, candidate: int, utc: int, now_s: float) -> None:
-        """Wait before believing another second: less if the old one was not trusted, longer after a cold start."""
+    def _differ(self, voted: int, utc: int, now_s: float) -> int:
+        """The majority names another second: a leap second, or a dispute that may end with the receiver believed."""
+        assert self.name is not None
+        step = voted - self.name
+        if abs(step) == 1 and _after_new_month(utc):
+            self.leaps.contradict(utc - utc % DAY_S, -step)
+            self._vote.clear()
+            self._disputed_since_s = None
+            return step
         if self._disputed_since_s is None:
             self._disputed_since_s = now_s
-        wait_s = self._settings.confirm_s if self._cold else self._settings.dispute_s
-        if self.trust is Trust.UNCONFIRMED:
-            wait_s = 0.0
-        if now_s - self._disputed_since_s >= wait_s:
-            self._take(candidate, utc)
-            self.renamed += 1
-            self.trust = Trust.UNCONFIRMED
-            if not self._cold:
-                self._confirm_at_s = now_s + self._settings.confirm_s
-            self._disputed_since_s = None
+        if now_s - self._disputed_since_s < self._patience_s():
+            return 0
+        self._confirm_at_s = self._confirm_at_s if self._cold else now_s + self._settings.confirm_s
+        self._take(voted, utc)
+        self._confirmed = False
+        return step
+
+    def _patience_s(self) -> float:
+        """How long a dispute lasts: no time about an unconfirmed second, longest against a cold receiver."""
+        if not self._confirmed:
+            return 0.0
+        return self._settings.confirm_s if self._cold else self._settings.dispute_s
 
     def _take(self, name: int, utc: int) -> None:
-        """A new name; the continuous scale starts from it, with all earlier leap seconds in it."""
-        self.name = name
+        """A new name; the continuous scale starts here, with all earlier leap seconds in it."""
+        passed = self.leaps.continuous(utc) - utc if self.name is not None else 0
+        self.name = name - passed
         self.leaps.origin = utc - 1
+        self._vote.clear()
+        self._disputed_since_s = None
 
-    def _heard_leap_second(self, time: NmeaTime) -> None:
-        if self.name is not None:
-            self.leaps.add(LeapSecond(time.second, 1))
-
-    def _is_leap(self, step: int, utc: int) -> bool:
-        """A receiver that falls back or skips by one second at a month's first midnight shows a leap second."""
-        since_midnight = utc % DAY_S
-        midnight = utc - since_midnight
-        if abs(step) != 1 or since_midnight > LEAP_REACH_S or not _first_of_month(midnight):
+    def _believe_leap_second(self, time: NmeaTime, local_ns: int) -> bool:
+        """23:59:60 counts only if it comes when it should, at the end of a month."""
+        if self.name is None or not _after_new_month(time.second):
             return False
-        self.leaps.add(LeapSecond(midnight, -step))
-        self._epochs.clear()
+        known = any(leap.midnight == time.second for leap in self.leaps.leaps)
+        delay_ns = local_ns + self.name * SECOND_NS - (self.leaps.continuous(time.second) - known) * SECOND_NS
+        if not PLAUSIBLE_NS[0] <= delay_ns <= PLAUSIBLE_NS[1]:
+            return False
+        self.leaps.add(LeapSecond(time.second, 1))
         return True
 
 
-def _first_of_month(midnight: int) -> bool:
-    return datetime.fromtimestamp(midnight, UTC).day == 1
+def _after_new_month(utc: int) -> bool:
+    """Whether a month began less than LEAP_REACH_S ago."""
+    return utc % DAY_S <= LEAP_REACH_S and datetime.fromtimestamp(utc, UTC).day == 1

@@ -57,7 +57,7 @@ class Quality:
         return self._since(self._step_scan, scan)
 
     def seconds_since_lock(self, scan: int) -> float:
-        """Since the state was last locked, s; infinite before."""
+        """Since the last edge with which the state was locked, s; infinite before."""
         return self._since(self._locked_scan, scan)
 
     def look(self, evidence: Evidence, scan: int) -> None:
@@ -65,7 +65,7 @@ class Quality:
         self.bound_ns = math.inf if evidence.doubt or not evidence.running else evidence.bound_ns
         self._machine.look(evidence)
         if self.state is LockState.LOCKED:
-            self._locked_scan = scan
+            self._locked_scan = scan - round(evidence.seconds_since_edge * self._rate_hz)
         self._judge_codes(self.seconds_since_lock(scan))
 
     def _since(self, then: int | None, scan: int) -> float:

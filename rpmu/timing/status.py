@@ -152,7 +152,7 @@ class TimeStatus:
         sigma_ns: standard uncertainty of the time, ns; infinite where nothing is known.
         bound_ns: what the error is not expected to exceed, ns; the codes follow it.
         ppm: frequency of the crystal against nominal, ppm; positive is fast.
-        seconds_since_lock: since the state was last locked, s; infinite before.
+        seconds_since_lock: since the last edge with which the state was locked, s; infinite before.
         last_step_ns: size of the last correction above the limit, ns.
         leap: "none", or "pending" or "occurred" with "add" or "delete".
         seconds_since_pps: since the last accepted edge, s; infinite before the first.
