@@ -57,6 +57,18 @@ def test_start_elsewhere_and_stop_in_a_loop():
     assert not pruss.running(0)
 
 
+def test_a_new_start_forgets_the_loop_it_was_stopped_in():
+    pruss = Pruss()
+    pruss.load(0, image(loop(3, 200), alu("add", "r1", "r1", 1), alu("add", "r2", "r2", 1), ldi("r3", 1), halt()))
+    pruss.start(0)
+    pruss.run_until(50)
+    pruss.stop(0)
+    before = pruss.register(0, 2)
+    pruss.start(0, entry_word=2)
+    pruss.run_until(60)
+    assert (pruss.register(0, 2), pruss.register(0, 3)) == (before + 1, 1)
+
+
 def test_time_passes_with_both_cores_stopped():
     pruss = Pruss()
     pruss.run_until(12345)

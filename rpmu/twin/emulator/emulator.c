@@ -92,6 +92,7 @@ bool emulator_load(Emulator *e, int core, const uint32_t *words, size_t count)
 void emulator_start(Emulator *e, int core, uint32_t entry_word)
 {
     e->core[core].pc = entry_word & 0xFFFF;
+    e->core[core].loop_end = NO_LOOP;
     ctrl_set_running(&e->core[core], true, e->cycle);
 }
 
