@@ -20,7 +20,7 @@ from rpmu.serve import Address, Endpoint, PmuServer, ServerSettings
 IDCODE = 7
 RATE = 50
 FIRST_SOC = 1_700_000_000
-TIMEOUT_S = 60  # of anything that should be there at once: the machine may be busy
+TIMEOUT_S = 30  # of anything that should be there at once: the machine may be busy
 
 
 def make_config(rate=RATE, phasors=1, **changes):
