@@ -41,6 +41,7 @@ FAULTS = {
     "gps_loss": Kind("no fix: no pulse, sentences say so", duration_s=10.0),
     "gps_silent": Kind("no sentence", duration_s=10.0),
     "nmea_second": Kind("sentences name a wrong second", 1.0, "by how many seconds", duration_s=10.0),
+    "leap_second": Kind("the receiver calls this second 23:59:60 and is a second behind from then on", lasts=False),
     "adc_overrun": Kind("the ADC's FIFO overruns and latches", lasts=False),
     "tag_slip": Kind("conversions vanish on the way to the FIFO", 1.0, "how many words", lasts=False),
     "adc_stall": Kind("the ADC's sequencer stands still", 0.6, "for how many ms", lasts=False),

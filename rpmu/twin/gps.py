@@ -8,6 +8,7 @@ the date, then both. Nothing here reads a clock: the twin says which second begi
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -129,7 +130,14 @@ class GpsReceiver:
         wrong_s = round(self._faults.value("nmea_second", second) or 0.0)
         if self._cold and on_s < self._settings.almanac_s:
             wrong_s += self._settings.cold_leap_error_s
-        return nmea.Fix(second + wrong_s, self.has_fix(second), place)
+        leaps = self._leap_seconds()
+        wrong_s -= sum(second >= leap for leap in leaps)
+        return nmea.Fix(second + wrong_s, self.has_fix(second), place, leap=second in leaps)
+
+    def _leap_seconds(self) -> list[int]:
+        """Seconds, on the simulation's scale without leap seconds, that are leap seconds."""
+        planned = self._faults.between(0.0, math.inf, "leap_second")
+        return [(self._start_ns + round(fault.start_s * NS_PER_S)) // NS_PER_S for fault in planned]
 
     def _send(self, at_ns: int, data: bytes) -> None:
         """Queue bytes; the line sends one after the other."""

@@ -47,16 +47,18 @@ class Fix:
         valid: it has a position fix.
         place: where it is.
         millisecond: of its epoch; 0 once it knows the time.
+        leap: this is the leap second after `second`, 23:59:60.
     """
 
     second: int
     valid: bool
     place: Place = field(default_factory=Place)
     millisecond: int = 0
+    leap: bool = False
 
     @property
     def moment(self) -> datetime:
-        """The second as a date; POSIX seconds, so a leap second has no name here."""
+        """The second as a date; a leap second has the date of the second before it."""
         return EPOCH + timedelta(seconds=self.second, milliseconds=self.millisecond)
 
 
@@ -82,7 +84,8 @@ def _angle(degrees: float, digits: int, positive: str, negative: str) -> str:
 
 
 def _clock(fix: Fix) -> str:
-    return f"{fix.moment:%H%M%S}.{fix.millisecond:03d}"
+    second = 60 if fix.leap else fix.moment.second
+    return f"{fix.moment:%H%M}{second:02d}.{fix.millisecond:03d}"
 
 
 def _position(fix: Fix) -> str:

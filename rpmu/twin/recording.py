@@ -120,7 +120,8 @@ class RecordedMains:
         if len(wanted) != phases:
             raise InputError(f"source file:{path}: {len(wanted)} channels are named for {phases} phases")
         waveform = read_waveform(path, wanted, scale, array=array, rate_hz=rate_hz)
-        samples, rate = waveform.samples, waveform.sample_rate_hz
+        rate = waveform.sample_rate_hz
+        samples = unskewed(waveform.samples, waveform.skew_s, rate)
         if voltage_v is not None:
             samples = samples * (voltage_v / max(float(np.sqrt(np.mean(samples[0] ** 2))), 1e-300))
         notes = [f"{path.name}: {waveform.duration_s:.3f} s at {rate:g} Hz, played at its own rate"]
@@ -157,6 +158,26 @@ class RecordedMains:
     def truth(self, utc_ns: NDArray[Any]) -> Truth | None:  # noqa: ARG002 (nobody knows, at any instant)
         """See `MainsSource`."""
         return None
+
+
+def unskewed(samples: Floats, skew_s: Sequence[float], rate_hz: float) -> Floats:
+    """Channels that were sampled a little later than they say, moved back to the common instants.
+
+    Args:
+        samples: float64 [channels, n].
+        skew_s: per channel, how much later it was sampled.
+        rate_hz: sampling rate.
+    """
+    if not any(skew_s):
+        return samples
+    padded = np.pad(samples, ((0, 0), (REACH, REACH)), mode="edge")
+    index = REACH + np.arange(samples.shape[1], dtype=np.float64)
+    return np.stack(
+        [
+            interpolate(row, np.asarray(index - skew * rate_hz, dtype=np.float64))
+            for row, skew in zip(padded, skew_s, strict=True)
+        ]
+    )
 
 
 def close_loop(samples: Floats, rate_hz: float, nominal_hz: int) -> tuple[Floats, float, str]:

@@ -150,11 +150,9 @@ def _test_interference(setting: Setting, raw: dict[str, str]) -> MainsSource:
 
 
 def _test_modulation(setting: Setting, raw: dict[str, str], kind: str) -> MainsSource:
-    depth = "kx" if kind == "am" else "ka_rad"
-    keys = _common(setting) | {
-        "modulation_hz": number(1, "a number of Hz", 0, 50),
-        depth: number("0.1", "a modulation depth", 0, 3),
-    }
+    depths = {"am": ("kx",), "pm": ("ka_rad",), "am-pm": ("kx", "ka_rad")}[kind]  # both at once: the edition of 2011
+    keys = _common(setting) | {"modulation_hz": number(1, "a number of Hz", 0, 50)}
+    keys |= {depth: number("0.1", "a modulation depth", 0, 3) for depth in depths}
     v = values(f"source test:{kind}", raw, keys)
     law = ModulatedLaw(
         float(v["voltage_v"]),
@@ -211,6 +209,7 @@ TESTS: dict[str, Callable[[Setting, dict[str, str]], MainsSource]] = {
     "interference": _test_interference,
     "am": lambda setting, raw: _test_modulation(setting, raw, "am"),
     "pm": lambda setting, raw: _test_modulation(setting, raw, "pm"),
+    "am-pm": lambda setting, raw: _test_modulation(setting, raw, "am-pm"),
     "ramp": _test_ramp,
     "magnitude-step": lambda setting, raw: _test_step(setting, raw, "magnitude-step"),
     "phase-step": lambda setting, raw: _test_step(setting, raw, "phase-step"),

@@ -137,8 +137,16 @@ class Twin:
         return TwinLink(self.pruss)
 
     def truth(self, utc_ns: NDArray[Any] | int) -> Truth | None:
-        """What a perfect PMU would report at these instants; None for a recording."""
-        return self.source.truth(np.atleast_1d(np.asarray(utc_ns, dtype=np.int64)))
+        """What a perfect PMU would report at these instants; None for a recording.
+
+        The simulation's own time has no leap seconds. Where the receiver was told to insert one, UTC falls behind by a
+        second from the end of that second on, and instants asked for are taken as such UTC.
+        """
+        instants = np.atleast_1d(np.asarray(utc_ns, dtype=np.int64))
+        for fault in sorted(self.faults.between(0.0, np.inf, "leap_second"), key=lambda f: f.start_s):
+            leap_ns = self.settings.start_ns + round(fault.start_s * NS_PER_S)
+            instants = np.where(instants >= leap_ns, instants + NS_PER_S, instants)
+        return self.source.truth(instants)
 
     def inject(self, fault: Fault) -> None:
         """Plan a fault while the twin runs; pins are prepared up to 0.3 s ahead, so it should start later than that."""
@@ -190,6 +198,8 @@ class Twin:
         s = self.settings
         tau_cycles = s.profile.pps_tau_s * 2e8
         self.pruss.set_pulses(s.pps_ain, [0.0], [0.0], tau_cycles)
+        for ain in s.mains_ain[self.source.phases :]:  # a channel without a signal rests at its bias
+            self.pruss.set_pulses(ain, [0.0], [s.profile.bias_v], 0.0)
         self._feed(-1, keep=MARGIN_POINTS)
 
     def _plan_crystal(self, to_s: float) -> None:

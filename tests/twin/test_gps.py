@@ -115,6 +115,24 @@ def test_loss_of_fix_takes_pulse_and_validity():
     assert states == ["A"] * 3 + ["V"] * 4 + ["A"] * 2
 
 
+def test_leap_second_has_its_own_name():
+    midnight = 1_483_228_800  # 2017-01-01; the second before it was 2016-12-31 23:59:60
+    start_ns = (midnight - 2) * 10**9
+    gps = GpsReceiver(start_ns, GpsSettings(), Faults(start_ns, parse_faults("leap_second@2")))
+    data = b""
+    for second in range(midnight - 2, midnight + 3):
+        gps.begin_second(second)
+        data += gps.received((second + 1) * 10**9)
+    rmc = [line.split(",") for line in data.decode().splitlines() if line.startswith("$GPRMC")]
+    assert [(fields[1][:6], fields[9]) for fields in rmc] == [
+        ("235958", "311216"),
+        ("235959", "311216"),
+        ("235960", "311216"),
+        ("000000", "010117"),
+        ("000001", "010117"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("command", "reply"),
     [

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rpmu.twin.recording import REACH, RecordedMains, close_loop, interpolate
+from rpmu.twin.recording import REACH, RecordedMains, close_loop, interpolate, unskewed
 from rpmu.twin.signals import Grid
 from rpmu.twin.sources import Setting, parse_source
 
@@ -73,6 +73,14 @@ def test_loop_is_periodic_for_days(tmp_path):
     first = s.volts(Grid(START_NS, 5000.0, 1000))
     later = s.volts(Grid(START_NS + round(200_000 * period_ns), 5000.0, 1000))
     np.testing.assert_allclose(first, later, atol=0.5)  # rounding the period to 1 ns moves by 60 Hz * 0.5 ns at most
+
+
+def test_channels_sampled_late_are_moved_back():
+    t = np.arange(400) / 1000
+    samples = np.stack([np.cos(2 * np.pi * 50 * t), np.cos(2 * np.pi * 50 * (t + 0.0003))])
+    moved = unskewed(samples, (0.0, 0.0003), 1000.0)
+    np.testing.assert_allclose(moved[1, 60:-60], samples[0, 60:-60], atol=1e-3)
+    assert unskewed(samples, (0.0, 0.0), 1000.0) is samples
 
 
 def test_one_cycle_repeats_as_it_is():

@@ -7,6 +7,8 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rpmu.errors import InputError
 from rpmu.twin.laws import Lines
@@ -70,6 +72,7 @@ EVERY = {
     "steady": "test:steady,frequency_hz=62.5",
     "am": "test:am,modulation_hz=2.5,kx=0.1",
     "pm": "test:pm,modulation_hz=3.1,ka_rad=0.1",
+    "am-pm": "test:am-pm,modulation_hz=4.9",
     "ramp": "test:ramp,at_s=0.1,span_hz=1,rocof_hz_per_s=-1",
     "magnitude-step": "test:magnitude-step,at_s=1.5",
     "phase-step": "test:phase_step,at_s=1.5,step_deg=-10",
@@ -205,3 +208,13 @@ def test_wrong_words_get_one_sentence(spec, message):
 def test_every_test_signal_has_defaults():
     for name in TESTS:
         assert source(f"test:{name}").volts(Grid(START_NS, 5000.0, 10)).shape == (1, 10)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(alphabet="nominalgridtesfhqucy_:=,;.-+0123456789eE/", max_size=60))
+def test_no_words_crash_the_parser(words):
+    try:
+        source(words)
+        source("nominal," + words)
+    except InputError:
+        pass

@@ -11,6 +11,7 @@ import numpy as np
 import pynmea2
 import pytest
 
+from rpmu.acquire import RingReader, SamplerSettings, sampler
 from rpmu.errors import InputError
 from rpmu.twin.crystal import CrystalSettings
 from rpmu.twin.faults import Fault, parse_faults
@@ -163,6 +164,30 @@ def test_fault_planned_while_running():
     board.inject(Fault("clipping", 1.5, 1.0, 2.0))
     board.advance(1.0)
     assert board.chain.clipped > 0
+
+
+def test_truth_is_asked_for_in_utc_across_a_leap_second():
+    board = twin("nominal,frequency_hz=60.25", "leap_second@3")
+    truth = board.truth(START_NS + np.array([2, 3]) * 10**9)  # UTC: the second after the leap second has the name 3
+    turned = np.angle(truth.phasors[1, 0] / truth.phasors[0, 0], deg=True)
+    assert abs(turned) == pytest.approx(180, abs=1e-6)  # two seconds of 0.25 cycles
+
+
+def test_inputs_without_a_source_rest_at_their_bias():
+    board = twin(mains_ain=(0, 2))
+    settings = SamplerSettings.for_inputs((0, 2), 1)
+    pacer = Pacer(board, MAX_SPEED)
+
+    async def main():
+        info = await sampler.bring_up(board.link(), settings, pacer.pace)
+        reader = RingReader(board.link().window(), info)
+        await pacer.pace(0.2)
+        return info, reader.poll()
+
+    info, blocks = asyncio.run(main())
+    pacer.close()
+    volts = blocks[-1].codes[:, 1] * info.counts_per_code * board.settings.profile.volts_per_count
+    assert volts == pytest.approx(board.settings.profile.bias_v, abs=2e-3)
 
 
 def test_more_phases_than_inputs():
