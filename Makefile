@@ -8,11 +8,12 @@ FOR    ?=
 SOURCE ?= grid
 LISTEN ?= 127.0.0.1:4712
 PYTEST ?=
+CORPUS := tests/data/c37118/corpus
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup emulator run test lint unit firmware oracle bench format clean
+.PHONY: help setup emulator run test lint unit firmware oracle bench fuzz format clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -57,6 +58,13 @@ oracle: setup ## build the GNU PRU simulator and compare fresh random programs w
 
 bench: setup ## ratios against peers or bounds in the same run
 	@$(BIN)/python -m benchmarks
+
+fuzz: setup ## fuzz the C37.118 codec for 60 s (or FOR=...); what reaches new code joins the corpus that tests replay
+	@$(BIN)/python -m pip install --quiet --editable '.[fuzz]'
+	@mkdir -p .cache/fuzz/c37118
+	@$(BIN)/python tests/c37118/fuzzing.py -max_total_time=$(or $(FOR),60) -max_len=1024 -print_final_stats=1 \
+	    -artifact_prefix=$(CORPUS)/ .cache/fuzz/c37118 $(CORPUS)
+	@$(BIN)/python tests/c37118/fuzzing.py -merge=1 $(CORPUS) .cache/fuzz/c37118
 
 clean: ## remove what was built (not the caches in .cache)
 	@rm -rf $(VENV) build dist rpmu/twin/_emulator.so .mypy_cache .ruff_cache .pytest_cache .hypothesis

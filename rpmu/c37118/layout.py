@@ -15,7 +15,7 @@ import struct
 from cmath import polar, rect
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from math import isnan, nan
+from math import isinf, isnan, nan
 from typing import TYPE_CHECKING, NamedTuple
 
 from rpmu.c37118.channels import AnalogChannel, PhasorChannel, PmuConfig
@@ -127,7 +127,8 @@ class PmuLayout:
         """Numbers for the wire. What an integer format cannot hold becomes missing (0x8000), as NaN does.
 
         Raises:
-            InputError: the number of phasors, analogs or digitals is not the configuration's.
+            InputError: the number of phasors, analogs or digitals is not the configuration's, or a magnitude has no
+                float.
         """
         if (len(data.phasors), len(data.analogs), len(data.digitals)) != self.counts:
             raise self._wrong_counts(data)
@@ -138,7 +139,11 @@ class PmuLayout:
         analogs: Sequence[Number] = data.analogs
         if self._analogs:
             analogs = tuple(map(_unscaled_analog, self._analogs, analogs))
-        return (data.stat, *self._write_phasors(data.phasors), freq, dfreq, *analogs, *data.digitals)
+        try:
+            phasors = self._write_phasors(data.phasors)
+        except OverflowError:
+            raise InputError(f"PMU {self.name!r}: a magnitude in {data.phasors} is beyond any float") from None
+        return (data.stat, *phasors, freq, dfreq, *analogs, *data.digitals)
 
     def _wrong_counts(self, data: PmuData) -> InputError:
         got = (len(data.phasors), len(data.analogs), len(data.digitals))
@@ -215,14 +220,16 @@ def _phasor_functions(pmu: PmuConfig) -> tuple[ReadPhasors, WritePhasors]:
     return read, write
 
 
+def _rect(magnitude: float, angle_rad: float) -> complex:
+    """`cmath.rect`; an infinite angle has no direction."""
+    return _MISSING_PHASOR if isinf(angle_rad) else rect(magnitude, angle_rad)
+
+
 def _read_float_polar(pairs: Values) -> tuple[complex, ...]:
     try:
         return tuple(map(rect, pairs[::2], pairs[1::2]))
-    except ValueError:  # an infinite angle has no direction
-        return tuple(
-            _MISSING_PHASOR if angle in (float("inf"), float("-inf")) else rect(magnitude, angle)
-            for magnitude, angle in zip(pairs[::2], pairs[1::2], strict=True)
-        )
+    except ValueError:  # an angle is infinite: the slow way
+        return tuple(map(_rect, pairs[::2], pairs[1::2]))
 
 
 def _write_float_polar(phasors: Iterable[complex]) -> list[Number]:
@@ -241,14 +248,14 @@ def _read_rect(channel: PhasorChannel, real: Number, imag: Number) -> complex:
     if MISSING in (real, imag):
         return _MISSING_PHASOR
     z = complex(real, imag) * channel.scale
-    return z * rect(1.0, -channel.angle_rad) if channel.angle_rad else z
+    return z * _rect(1.0, -channel.angle_rad) if channel.angle_rad else z
 
 
 def _write_rect(channel: PhasorChannel, z: complex) -> tuple[int, int]:
     if not channel.scale:
         return MISSING, MISSING
     if channel.angle_rad:
-        z *= rect(1.0, channel.angle_rad)
+        z *= _rect(1.0, channel.angle_rad)
     real, imag = _int16(z.real / channel.scale), _int16(z.imag / channel.scale)
     return (MISSING, MISSING) if MISSING in (real, imag) else (real, imag)
 
@@ -256,12 +263,12 @@ def _write_rect(channel: PhasorChannel, z: complex) -> tuple[int, int]:
 def _read_polar(channel: PhasorChannel, magnitude: Number, angle: Number) -> complex:
     if angle == MISSING:
         return _MISSING_PHASOR
-    return rect(magnitude * channel.scale, angle * ANGLE_UNIT_RAD - channel.angle_rad)
+    return _rect(magnitude * channel.scale, angle * ANGLE_UNIT_RAD - channel.angle_rad)
 
 
 def _write_polar(channel: PhasorChannel, z: complex) -> tuple[int, int]:
     if channel.angle_rad:
-        z *= rect(1.0, channel.angle_rad)
+        z *= _rect(1.0, channel.angle_rad)
     magnitude, angle = polar(z)
     counts = magnitude / channel.scale if channel.scale else nan
     if isnan(angle) or not counts < 65535.5:
