@@ -3,6 +3,9 @@
 Sampling instants follow from the sequencer: step n of a scan of N clocks samples 13 clocks before its word is ready.
 """
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -248,3 +251,18 @@ def test_pulses_in_the_past_are_refused():
     adc.pruss.run_until(100_000)
     with pytest.raises(InputError, match="after what was sampled"):
         adc.pruss.set_pulses(0, [50_000.0], [0.0], 0.0)
+
+
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_an_input_that_is_never_sampled_keeps_no_history():
+    """160 MB of voltages in 200 pieces; what lies in the past is given up whether it was sampled or not."""
+    pruss, piece = Pruss(), np.zeros(100_000)
+    for number in range(200):
+        pruss.set_waveform(4, number * 1e5, 1.0, piece)
+        pruss.run_until((number + 1) * 100_000)
+        if number == 10:
+            before = resident_bytes()
+    assert resident_bytes() - before < 40e6

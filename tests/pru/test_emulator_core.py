@@ -168,6 +168,11 @@ def test_writing_r31_raises_a_system_event(write):
     assert pruss.read_word(0x20200) == 1 << 19
 
 
+@pytest.mark.parametrize("vector", range(16))
+def test_the_vector_written_to_r31_chooses_the_event(vector):
+    assert run(ldi("r31.b0", 32 + vector), halt()).read_word(0x20200) == 1 << (16 + vector)
+
+
 @pytest.mark.parametrize("write", [ldi("r31", 3), ldi("r31.b1", 35)])
 def test_r31_without_the_strobe_raises_nothing(write):
     assert run(write, halt()).read_word(0x20200) == 0

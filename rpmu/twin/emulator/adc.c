@@ -202,6 +202,17 @@ void adc_advance(Emulator *e, uint64_t tick)
         finish_step(e);
 }
 
+double adc_earliest_sample(const Emulator *e)
+{
+    const Adc *adc = &e->adc;
+    uint64_t tick = e->cycle * TICKS_PER_CYCLE;
+    if (adc->step != 0) { /* a conversion under way is evaluated when it is ready, at instants that may be past */
+        uint64_t first = adc->ready - (CONVERSION_CLOCKS + averaging_clocks(e, adc->step)) * clock_ticks(adc);
+        tick = first < tick ? first : tick;
+    }
+    return (double)tick / TICKS_PER_CYCLE;
+}
+
 void adc_set_clock(Emulator *e, bool on, uint64_t now)
 {
     adc_advance(e, now * TICKS_PER_CYCLE);

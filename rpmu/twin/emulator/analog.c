@@ -46,10 +46,10 @@ static double segment_end(const Segment *segment)
     return segment->start + (double)(segment->first + (int64_t)segment->count) * segment->step;
 }
 
-/* Forget what lies more than a margin before the newest sampling instant. */
-static void forget(Segment *segment, double sampled)
+/* Forget what lies more than a margin before `cycle`, the earliest that can still be sampled. */
+static void forget(Segment *segment, double cycle)
 {
-    double position = floor((sampled - segment->start) / segment->step) - (double)segment->first - 2 * MARGIN;
+    double position = floor((cycle - segment->start) / segment->step) - (double)segment->first - 2 * MARGIN;
     if (!(position > 0))
         return;
     size_t count = position < (double)segment->count ? (size_t)position : segment->count;
@@ -92,7 +92,7 @@ bool emulator_add_waveform(Emulator *e, int ain, double start_cycle, double step
     Input *input = &e->analog.input[ain];
     Segment *last = input->segments ? &input->segment[input->segments - 1] : NULL;
     if (last != NULL && last->step == step_cycles && fabs(start_cycle - segment_end(last)) < 1e-3 * step_cycles) {
-        forget(last, input->sampled);
+        forget(last, adc_earliest_sample(e));
         return extend(last, volts, count);
     }
     if (last != NULL && start_cycle < last->start + (double)last->first * last->step)

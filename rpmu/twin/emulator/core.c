@@ -128,6 +128,25 @@ static uint32_t leftmost_bit(uint32_t value, int bits, uint32_t wanted)
     return 32;
 }
 
+/* Returns the next PC: the body, or behind it for a count of 0, which only a register can hold. */
+static uint32_t begin_loop(Core *core, uint32_t end, uint32_t count)
+{
+    core->loop_top = core->pc + 1;
+    core->loop_end = count ? end : NO_LOOP;
+    core->loop_count = count;
+    return count ? core->loop_top : end;
+}
+
+/* The end of a loop's body, which costs nothing: back to its top, or on. */
+static uint32_t end_of_loop(Core *core)
+{
+    if (--core->loop_count > 0)
+        return core->loop_top;
+    uint32_t end = core->loop_end;
+    core->loop_end = NO_LOOP;
+    return end;
+}
+
 /* ---- instructions that stop or wait; each returns false where the core does not go on to the next word ---- */
 
 static bool halt(Core *core)
@@ -217,27 +236,15 @@ static inline void step(Core *core)
     case OP_XIN:
     case OP_XOUT:
     case OP_XCHG: STAYS(xfr_execute(core, i)); break;
-    case OP_LOOP:
-        core->loop_top = pc + 1;
-        core->loop_end = pc + (uint32_t)i->offset;
-        core->loop_count = B & 0xFFFF;
-        if (core->loop_count == 0) { /* only a register can hold 0: the body is skipped */
-            next = core->loop_end;
-            core->loop_end = NO_LOOP;
-        }
-        break;
+    case OP_LOOP: next = begin_loop(core, pc + (uint32_t)i->offset, B & 0xFFFF); break;
     case OP_SLP: STAYS(sleep_or_wake(core, i)); break;
     case OP_HALT: STAYS(halt(core)); break;
     default: STAYS(bad_instruction(core, i)); break;
     }
     if (i->flags & WRITES_R31)
         core_write_r31(core, r[31] & i->rd_mask);
-    if (next == core->loop_end) { /* the hardware loop costs nothing */
-        if (--core->loop_count == 0)
-            core->loop_end = NO_LOOP;
-        else
-            next = core->loop_top;
-    }
+    if (next == core->loop_end)
+        next = end_of_loop(core);
     core->pc = next;
     core->cycle += cost;
     core->instructions++;

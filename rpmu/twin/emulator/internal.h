@@ -237,6 +237,7 @@ typedef struct Adc {
 void adc_reset(Adc *adc);
 bool adc_access(Emulator *e, uint32_t offset, uint32_t *value, bool write, uint64_t now, uint32_t pc);
 void adc_advance(Emulator *e, uint64_t tick);
+double adc_earliest_sample(const Emulator *e); /* cycle before which nothing will be sampled any more */
 void adc_set_clock(Emulator *e, bool on, uint64_t now);
 
 /* ---- bus.c ---- */
