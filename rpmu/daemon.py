@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from rpmu import rooms
 from rpmu.acquire import AcquisitionInfo
 from rpmu.acquire.gps_port import GpsPort
+from rpmu.acquire.layout import STATE_FAULT
 from rpmu.acquire.link import Pace, PruLink
 from rpmu.acquire.ring import RingReader, RingStatistics
 from rpmu.acquire.sampler import bring_up
@@ -161,10 +162,18 @@ class Daemon:
                 self._send(measurement)
         if self._gps is not None and (data := self._gps.read()):
             pipeline.feed_nmea(data)
-        if reader.statistics().heartbeat_age_polls > SILENT_POLLS:
+        await self._revive(reader.statistics())
+
+    async def _revive(self, ring: RingStatistics) -> None:
+        """Start the firmware again if it stopped on a fault or is silent; the time has to be found anew."""
+        if ring.state == STATE_FAULT:
+            log.error("the firmware stopped on fault %d: starting it again", ring.fault)
+        elif ring.heartbeat_age_polls > SILENT_POLLS:
             log.error("the PRU is silent: starting it again")
-            self._restarts += 1
-            await self._begin()
+        else:
+            return
+        self._restarts += 1
+        await self._begin()
 
     def _send(self, measurement: Measurement) -> None:
         self.server.publish(contents.data_frame(self.stream, measurement))
