@@ -30,9 +30,18 @@ def run_until_told(main: Main, for_s: float | None = None) -> int:
     Raises:
         InputError: `for_s` is not positive.
     """
+    check_for(for_s)
+    return asyncio.run(_watched(main, for_s))
+
+
+def check_for(for_s: float | None) -> None:
+    """Refuse a length of time that is none.
+
+    Raises:
+        InputError: it is not positive.
+    """
     if for_s is not None and not for_s > 0:
         raise InputError(f"--for is {for_s:g}, but must be a positive number of seconds, such as --for 20")
-    return asyncio.run(_watched(main, for_s))
 
 
 async def _watched(main: Main, for_s: float | None) -> int:

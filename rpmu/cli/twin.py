@@ -13,7 +13,7 @@ from pathlib import Path
 from rpmu import rooms
 from rpmu.acquire.gps_port import SerialGpsPort
 from rpmu.calibrate.profile import load_profile
-from rpmu.cli.running import add_for_option, run_until_told
+from rpmu.cli.running import add_for_option, check_for, run_until_told
 from rpmu.config import Config, default, load
 from rpmu.daemon import Daemon, DaemonStatus
 from rpmu.errors import InputError
@@ -60,6 +60,7 @@ def run(args: argparse.Namespace) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     config = _config(args)
     speed = parse_speed(args.speed)
+    check_for(args.for_s)  # in the twin's own seconds, which `_run` counts
     settings = _settings(args, config)
     return run_until_told(lambda stop: _run(args, config, settings, speed, stop))
 
@@ -135,7 +136,7 @@ async def _run(
 def _say_hello(args: argparse.Namespace, config: Config, daemon: Daemon, twin: Twin) -> None:
     if args.json:
         return
-    where = ", ".join(config.server.listen)
+    where = ", ".join(f"{address[0]}:{address[1]}" for address in daemon.server.addresses)
     station = config.station
     print(
         f"rpmu twin: {station.name} (IDCODE {station.idcode}) serves {where}, class {station.performance_class}, "
@@ -144,7 +145,7 @@ def _say_hello(args: argparse.Namespace, config: Config, daemon: Daemon, twin: T
     )
     for note in twin.source.notes:
         print(f"  {note}")
-    print(f"  watch it from another terminal: rpmu pdc watch {config.server.listen[0]} --idcode {station.idcode}")
+    print(f"  watch it from another terminal: rpmu pdc watch {where.split(', ')[0]} --idcode {station.idcode}")
     print("  Ctrl-C ends it.", flush=True)
 
 

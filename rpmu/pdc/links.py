@@ -145,7 +145,7 @@ async def _open_tcp(settings: LinkSettings, on_data: OnData, on_lost: OnLost) ->
 
 
 def _reason(error: OSError) -> str:
-    """asyncio's own text repeats the address; TLS errors and failed look-ups have no errno of the system."""
+    """The text of asyncio repeats the address; TLS errors and failed look-ups have no errno of the system."""
     if isinstance(error, ssl.SSLError | socket.gaierror) or not error.errno:
         return str(error)
     return os.strerror(error.errno)

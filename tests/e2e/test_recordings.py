@@ -54,9 +54,7 @@ class Recording:
 
 RECORDINGS = {
     "50 Hz mains, Wuhan": Recording(SHIPPED / "enf_whu_100_first60s.npz", 50, 0.17, (7.5, 14.0)),
-    "50 Hz relay event (COMTRADE)": Recording(
-        SHIPPED / "wisp_3.cfg", 50, 3.9, (0.15, 0.39), "F5-VA", 0.12, loop=True
-    ),
+    "50 Hz relay event (COMTRADE)": Recording(SHIPPED / "wisp_3.cfg", 50, 3.9, (0.15, 0.39), "F5-VA", 0.12, loop=True),
     "120 V 60 Hz outlet, Hawaii": Recording(SHARED / "opq_hawaii_8873_first48s.npz", 60, 0.0068, (7.5, 14.0)),
     "13.8 kV generator event (COMTRADE)": Recording(
         SHARED / "comtrade" / "generator_2.cfg", 60, 0.016, (1.3, 2.05), "VA_GC1", 0.15, loop=True
