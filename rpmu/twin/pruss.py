@@ -34,6 +34,8 @@ def _floats(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
     array = np.ascontiguousarray(values, dtype=np.float64)
     if array.ndim != 1:
         raise InputError(f"a sequence of numbers is needed, not an array of shape {array.shape}")
+    if not np.isfinite(array).all():
+        raise InputError(f"number {np.argmin(np.isfinite(array))} of {len(array)} is not finite")
     return array
 
 

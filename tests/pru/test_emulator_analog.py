@@ -235,6 +235,8 @@ def test_bad_waveforms_and_pulses_are_refused():
         pruss.set_waveform(0, 0, 0, [0.0])
     with pytest.raises(InputError, match="shape"):
         pruss.set_waveform(0, 0, 1, [[0.0]])
+    with pytest.raises(InputError, match="number 1 of 3 is not finite"):
+        pruss.set_waveform(0, 0, 1, [0.0, np.nan, 1.0])
     with pytest.raises(InputError, match="2 edges but 1 levels"):
         pruss.set_pulses(0, [1.0, 2.0], [0.0], 1.0)
     with pytest.raises(InputError, match="rise in time"):

@@ -241,6 +241,17 @@ def test_direct_connection_waits_for_the_peer():
     assert pruss.register(1, 3) == 55
 
 
+def test_direct_connection_delivers_every_register_file_once_and_in_order():
+    pruss = Pruss()
+    pruss.load(1, image(*[word for n in (3, 4, 5) for word in (xfr("xin", 14, "r9", 4), mov(f"r{n}", "r9"))], halt()))
+    pruss.load(0, image(*[word for n in (1, 2, 3) for word in (ldi("r9", n), xfr("xout", 14, "r9", 4))], halt()))
+    for core in (1, 0):
+        pruss.start(core)
+    pruss.run_until(1000)
+    assert [pruss.running(0), pruss.running(1)] == [False, False]
+    assert [pruss.register(1, n) for n in (3, 4, 5)] == [1, 2, 3]
+
+
 @pytest.mark.parametrize(
     ("word", "text"),
     [

@@ -217,6 +217,9 @@ uint32_t ctrl_constant(const Core *core, int entry)
 
 /* ---- IEP ---- */
 
+/* COUNT is a plain register here. Public code disagrees on how software resets it (writing 0 or all ones), so firmware
+ * should do neither. Of the later chips' capture registers and of the compensation there is nothing. */
+
 enum { IEP_ENABLE = 1, IEP_SYSTEM_EVENT = 7, COMPARE0_RESETS = 1 };
 
 /* Mark the enabled compare registers that lie in (from, from + distance], as 33-bit distances along the count. */
