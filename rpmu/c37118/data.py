@@ -25,7 +25,7 @@ from rpmu.c37118.envelope import BODY_OFFSET, CHK, CRC_START, HEAD, MAX_FRAME_SI
 from rpmu.c37118.errors import ProtocolError
 from rpmu.c37118.fields import TimeQuality
 from rpmu.c37118.layout import Layout, PmuData, PmuRaw, Values
-from rpmu.c37118.times import Stamp
+from rpmu.c37118.times import Stamp, on_grid
 from rpmu.errors import InputError
 
 _LOCKED = TimeQuality(0)
@@ -66,7 +66,7 @@ class DataFrame:
         Raises:
             InputError: no such report, or `pmus` does not fit the configuration.
         """
-        soc, fracsec = Stamp.at(second, index, config.data_rate, config.time_base)
+        soc, fracsec = on_grid(second, index, config.data_rate, config.time_base)
         return cls.build(config, soc, fracsec, pmus, time_quality)
 
     @classmethod

@@ -171,7 +171,6 @@ class Layout:
         self.pmus = tuple(parts)
         self.body = struct.Struct(">" + "".join(part.codes for part in parts))
         self.frame_size = MIN_FRAME_SIZE + self.body.size
-        self.read_single = self.pmus[0].read if len(self.pmus) == 1 else None
 
 
 def _codes(pmu: PmuConfig) -> str:

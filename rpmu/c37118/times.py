@@ -20,6 +20,16 @@ def _nearest(numerator: int, denominator: int) -> int:
     return (2 * numerator + denominator) // (2 * denominator)
 
 
+def on_grid(second: int, index: int, rate: int, time_base: int) -> tuple[int, int]:
+    """SOC and FRACSEC of report number `index` in a UTC second; see `Stamp.at`."""
+    if 0 <= index < rate:
+        fracsec = _nearest(index * time_base, rate)
+        return (second, fracsec) if fracsec < time_base else (second + 1, fracsec - time_base)
+    if index == 0 and rate < 0:
+        return second, 0
+    raise InputError(f"frame index is {index}, but must lie in 0 to {max(rate, 1) - 1} at DATA_RATE {rate}")
+
+
 class Stamp(NamedTuple):
     """A time as it stands in a frame.
 
@@ -44,12 +54,7 @@ class Stamp(NamedTuple):
         Raises:
             InputError: `index` is not one of the rate's.
         """
-        if not 0 <= index < max(rate, 1):
-            raise InputError(f"frame index is {index}, but must lie in 0 to {max(rate, 1) - 1} at DATA_RATE {rate}")
-        if rate < 0:
-            return cls(second, 0)
-        carry, fracsec = divmod(_nearest(index * time_base, rate), time_base)
-        return cls(second + carry, fracsec)
+        return cls(*on_grid(second, index, rate, time_base))
 
     @classmethod
     def from_ns(cls, time_ns: int, time_base: int = DEFAULT_TIME_BASE) -> Stamp:
