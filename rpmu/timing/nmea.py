@@ -25,7 +25,7 @@ ROLLOVER_S = 1024 * 7 * 86_400
 UNIX_EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 MODES_WITHOUT_FIX = frozenset("NEMS")  # not valid, estimated, manual, simulator: none of them vouches for a PPS
 FIX_QUALITIES = frozenset({1, 2, 3, 4, 5, 9})  # GGA: autonomous, differential, PPS, RTK, float RTK, SBAS
-_SENTENCE = re.compile(rb"([A-Z][0-9A-Z]{2,9},[^*]*)\*([0-9A-Fa-f]{2})[ \t]*")
+_SENTENCE = re.compile(rb"([A-Z][0-9A-Z]{2,9}(?:,[^*]*)?)\*([0-9A-Fa-f]{2})[ \t]*")
 _CLOCK = re.compile(r"(\d\d)(\d\d)(\d\d)(?:\.(\d{1,9}))?")
 
 

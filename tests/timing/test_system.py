@@ -1,0 +1,110 @@
+"""Time from the host clock: what chronyd says, and codes that follow it."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from rpmu.acquire.blocks import SampleBlock
+from rpmu.errors import InputError
+from rpmu.timing import (
+    KnownTime,
+    LockState,
+    SystemTimeKeeper,
+    TimeKeeper,
+    TimeMap,
+    TimeSource,
+    TimingSettings,
+    parse_tracking,
+)
+from tests.timing.simulator import INFO, NO_CODES, RATE, START
+
+# Made by hand in the format of `chronyc -c tracking`.
+NTP = "C0A80001,ntp.example,3,1780315200.12,-0.000012345,0.000001,0.00002,-12.345,0.001,0.05,0.012,0.0015,64.2,Normal"
+PTP = "50485030,PHC0,1,1780315200.5,0.00000012,0.00000002,0.00000005,8.1,0.0001,0.01,0.000000001,0.0000012,1.0,Normal"
+
+
+def test_bound_is_offset_plus_dispersion_plus_half_the_delay():
+    tracking = parse_tracking(NTP + "\n")
+    assert tracking.synchronised
+    assert tracking.reference == "ntp.example"
+    assert tracking.bound_ns == pytest.approx(12_345 + 1_500_000 + 6_000_000)
+    assert parse_tracking(NTP.replace("Normal", "Insert second")).leap_step == 1
+    assert parse_tracking(NTP.replace("Normal", "Delete second")).leap_step == -1
+
+
+@pytest.mark.parametrize("text", [NTP.replace("Normal", "Not synchronised"), NTP.replace(",3,", ",0,")])
+def test_unsynchronised_is_no_bound(text):
+    assert parse_tracking(text).bound_ns == math.inf
+
+
+@pytest.mark.parametrize("text", ["", "506 Cannot talk to daemon", NTP + ",more", NTP.replace("0.012,", "x,")])
+def test_other_text_is_refused(text):
+    with pytest.raises(InputError, match="chrony"):
+        parse_tracking(text)
+
+
+def run(text, seconds=120, ppm=58.8, host_error_ns=0.0, reading_ns=20_000, tracked=lambda k: True, seed=1):
+    keeper = SystemTimeKeeper(INFO)
+    rng = np.random.default_rng(seed)
+    rows = []
+    for k in range(seconds):
+        for part in range(4):
+            t = k + part / 4 + 0.1
+            position = 1000.3 + t * RATE * (1 + ppm * 1e-6)
+            scan = int(position)
+            keeper.feed_block(SampleBlock(scan, NO_CODES, 1, int(scan * 10_000 / 3)))
+            true_ns = START * 10**9 + round((scan - 1000.3) / (RATE * (1 + ppm * 1e-6)) * 1e9)
+            if keeper.map is not None:
+                rows.append((t, keeper.map.utc_ns_at(scan) - true_ns, keeper.status.bound_ns, keeper.status.state))
+        now_ns = START * 10**9 + round(t * 1e9) + round(host_error_ns)
+        before = now_ns - round(rng.uniform(0, reading_ns))
+        keeper.feed_reading(before, scan, now_ns + round(rng.uniform(0, reading_ns)))
+        if tracked(k):
+            keeper.feed_tracking(parse_tracking(text), scan)
+    return keeper, rows
+
+
+def test_ntp_is_usable_but_never_called_locked():
+    keeper, rows = run(NTP, host_error_ns=2e6)
+    assert keeper.status.state in (LockState.ACQUIRING, LockState.UNLOCKED)
+    assert keeper.status.codes.msg_tq == 8  # within 10 ms
+    assert keeper.status.codes.pmu_tq == 6
+    assert all(abs(error) <= bound for _, error, bound, _ in rows[8:])
+    assert abs(keeper.status.ppm - 58.8) < 0.5
+
+
+def test_ptp_locks_with_the_bound_that_chrony_gives():
+    keeper, rows = run(PTP, host_error_ns=500.0, reading_ns=2_000)
+    assert keeper.status.state is LockState.LOCKED
+    assert max(abs(error) for t, error, _, _ in rows if t > 30) < 12_000
+    assert all(abs(error) <= bound for t, error, bound, _ in rows if t > 10)
+    assert keeper.report_time(START * 10**9).codes.in_sync
+
+
+def test_chronyd_that_falls_silent_is_not_trusted_for_ever():
+    keeper, _ = run(PTP, seconds=200, reading_ns=2_000, tracked=lambda k: k < 20)
+    assert keeper.status.state is LockState.HOLDOVER
+    assert "silent" in keeper.status.reason
+
+
+def test_without_chronyd_nothing_is_claimed():
+    keeper, _ = run(PTP, tracked=lambda k: False)
+    assert not keeper.status.locked
+    assert keeper.status.codes.msg_tq == 0xF
+
+
+def test_all_sources_have_one_interface():
+    sources: list[TimeSource] = [
+        TimeKeeper(INFO),
+        SystemTimeKeeper(INFO, TimingSettings()),
+        KnownTime(TimeMap(0, 0, 1e9)),
+    ]
+    for source in sources:
+        source.feed_nmea(b"", 0)
+        source.feed_block(SampleBlock(1000, NO_CODES, 1, 0))
+        assert source.status.reason
+        assert source.report_time(START * 10**9).soc == START
+    assert [source.map is None for source in sources] == [True, True, False]
