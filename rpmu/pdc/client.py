@@ -117,6 +117,10 @@ class PdcClient:
         self._task: asyncio.Task[None] | None = None
         self.last_failure = ""
 
+    def listen(self, on_event: Callable[[SessionEvent], None]) -> None:
+        """Call this with everything that arrives, in the event loop; then `frames()` has nothing to give."""
+        self._on_event = on_event
+
     # --- life -------------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
@@ -144,6 +148,11 @@ class PdcClient:
         await self.stop()
 
     # --- what the user asks for -------------------------------------------------------------------------------------
+
+    @property
+    def connected(self) -> bool:
+        """The link is open now."""
+        return self._link is not None
 
     @property
     def config(self) -> ConfigFrame | None:
@@ -271,6 +280,12 @@ class PdcClient:
         link, self._link = self._link, None
         if link is not None:
             link.close()
+
+    def raise_if_failed(self) -> None:
+        """Raise what has ended the client for good, such as a port of ours that is in use."""
+        failure = self._failure()
+        if failure is not None:
+            raise failure
 
     # --- waiting ----------------------------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from rpmu.c37118 import (
     CommandFrame,
     ConfigFrame,
     ConfigFrame1,
+    ConfigFrame3,
     DataFrame,
     Decoder,
     Framer,
@@ -30,8 +31,8 @@ from rpmu.c37118 import (
     decode,
 )
 from rpmu.errors import InputError
-from rpmu.pdc.grid import Grid
 from rpmu.serve.answers import STAT_CONFIG_CHANGE, stat_offsets
+from rpmu.serve.grid import Grid
 
 RETRY_S = 2.0
 CFG3_TRIES = 3  # then the peer is taken to know none
@@ -154,6 +155,7 @@ class Session:
         self._fragments: list[bytes] = []
         self._change_offsets: tuple[int, ...] = ()
         self._change_announced = False
+        self._grid = Grid(1)
         self._last_ordinal: int | None = None
         self._asking_since_s: float | None = None  # a configuration request is open since then
         self._asked_s = 0.0
@@ -241,7 +243,7 @@ class Session:
             self.counts.misfit_frames += 1
             return self._ask_once(now_s)
         self.counts.data_frames += 1
-        self._count_gap(Grid(config.data_rate).nearest(data.stamp, config.time_base))
+        self._count_gap(self._grid.nearest(data.stamp, config.time_base))
         events.append(data)
         return self._watch_change_bit(raw, now_s)
 
@@ -269,7 +271,7 @@ class Session:
 
     def _other(self, raw: bytes, now_s: float, events: list[SessionEvent]) -> list[CommandFrame]:
         frame = self._decoder.decode(raw)
-        if not frame:  # a fragment of a CFG-3 that is not whole yet
+        if frame is None:  # a fragment of a CFG-3 that is not whole yet
             self._fragments.append(raw)
         elif isinstance(frame, HeaderFrame):
             events.append(RawHeader(raw, frame))
@@ -289,12 +291,16 @@ class Session:
         self.counts.configurations += 1
         self._asking_since_s = None
         self._tries = 0
-        changed = self.config is None or not config.same_stream_as(self.config)
+        wanted = isinstance(config, ConfigFrame3) == (self.settings.config_type == 3)
+        adopted = self.config is None or wanted or type(config) is type(self.config)
+        # CFG-2 and CFG-3 of one stream differ (names, scales): going back and forth between them would be no change
+        changed = adopted and (self.config is None or not config.same_stream_as(self.config))
         if changed:
             self.counts.configuration_changes += self.config is not None
             if self.config is None or self.config.data_rate != config.data_rate:
                 self._last_ordinal = None
             self.config = config
+            self._grid = Grid(config.data_rate)
             self._change_offsets = stat_offsets(config)
         events.append(RawConfig(raw, config, changed))
         if self._data_on or not self.settings.commands:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from rpmu.c37118 import Command, ConfigFrame, ConfigFrame1, ConfigFrame2, HeaderFrame
+from rpmu.c37118 import Command, ConfigFrame, ConfigFrame1, ConfigFrame2, ConfigFrame3, HeaderFrame
 
 TIME = slice(6, 14)  # SOC, time quality and FRACSEC of every frame
 BODY_OFFSET = 14
@@ -55,6 +55,8 @@ class Answers:
             Command.SEND_CONFIG_1: (ConfigFrame1.of(capability or config).encode(),),
             Command.SEND_CONFIG_2: (ConfigFrame2.of(config).encode(),),
         }
+        if sync_version >= 2:
+            frames[Command.SEND_CONFIG_3] = tuple(ConfigFrame3.of(config).encode_fragments())
         versioned = {code: tuple(with_version(one, sync_version) for one in some) for code, some in frames.items()}
         return cls(config.idcode, versioned, stat_offsets(config))
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, replace
 
-from rpmu.c37118 import ConfigFrame, PmuConfig
+from rpmu.c37118 import Command, ConfigFrame, PmuConfig
 from rpmu.serve.answers import TIME, Answers, with_change_announced, with_version
 
 log = logging.getLogger(__name__)
@@ -98,7 +98,9 @@ class Stream:
 
     def replace_answers(self, answers: Answers) -> None:
         """Other frames to pass on (a splitter's source has sent a new configuration)."""
-        self.changes += 1
+        kinds = (Command.SEND_CONFIG_2, Command.SEND_CONFIG_3)
+        before, after = self.answers.by_command, answers.by_command
+        self.changes += any(kind in before and before[kind] != after.get(kind) for kind in kinds)
         self.answers = answers
 
     def _answers(self, configuration: ConfigFrame) -> Answers:

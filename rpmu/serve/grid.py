@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from rpmu.c37118 import Stamp
 from rpmu.errors import InputError
 
+NS_PER_S = 1_000_000_000
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -29,6 +31,15 @@ class Grid:
     def instant(self, ordinal: int) -> tuple[int, int]:
         """(second, index) of an instant."""
         return divmod(ordinal, self.rate) if self.rate > 0 else (ordinal * -self.rate, 0)
+
+    def time_ns(self, ordinal: int) -> int:
+        """UTC of an instant, ns since the epoch, rounded down."""
+        return ordinal * NS_PER_S // self.rate if self.rate > 0 else ordinal * -self.rate * NS_PER_S
+
+    def at_or_after(self, time_ns: int) -> int:
+        """Number of the first instant that is not before a time (UTC ns)."""
+        numerator, denominator = (self.rate, NS_PER_S) if self.rate > 0 else (1, -self.rate * NS_PER_S)
+        return -(-time_ns * numerator // denominator)
 
     def nearest(self, stamp: Stamp, time_base: int) -> int:
         """Number of the instant nearest to a stamp."""
