@@ -86,9 +86,9 @@ drop_event:
     jmp  LINK
 
 /* ---- the second PPS input ----
- * While no scan can be ready the input is looked at as fast as it goes, about every 15 ticks, with the counter read
- * before each look; later once per look at the FIFO. The edge lies between the counter before the last look that saw
- * low and the counter after the first that saw high, however long that took: the event carries both.
+ * While no scan can be ready the input is looked at as fast as it goes, about every 16 ticks, with the counter read
+ * before each look. The edge lies between the counter before the last look that saw low and the counter after the first
+ * that saw high, however long that took: the event carries both. It takes longer where a scan came in between.
  */
 watch_pin:
     lbco r8, DRAM0, PIN_TICKS, 4

@@ -88,7 +88,7 @@
 #define FIFO_SUSPICIOUS 32                  /* words: far behind, so ask the ADC whether the FIFO has overrun */
 #define FIFO_DEPTH 64
 #define MEASURE_WARM_UP 8                   /* scans ahead of the measurement */
-#define PIN_MARGIN 200                      /* ticks ahead of the next scan at which looking at the FIFO begins again */
+#define PIN_MARGIN 120                      /* ticks ahead of the next scan at which looking at the FIFO begins again */
 #define IDLE_PAUSE 1000                     /* turns of two cycles between looks at the mailbox while idle: 10 us */
 #define CLOCK_POLLS 2000                    /* reads of the clock gate before the ADC counts as absent: 0.9 ms */
 

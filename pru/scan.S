@@ -13,11 +13,9 @@ next:
     lbco r5, DRAM0, LAST_SEQ, 4
     jump_eq r4, r5, 1f
     jmp  command
-1:  ldi  r27.b0, LOOKS
-    jump_clear FLAGS, FLAG_PIN, look
+1:  jump_clear FLAGS, FLAG_PIN, 2f
     jal  LINK, watch_pin
-    ldi  r27.b0, 1                          // the pin wants a look after every look at the FIFO
-
+2:  ldi  r27.b0, LOOKS
 look:
     lbbo r26, ADC, ADC_FIFO0COUNT, 4
     jump_ge r26.b0, WORDS, found
@@ -148,8 +146,7 @@ renumber:
     jump_set FLAGS, FLAG_RESTARTED, after_restart
     clr  FLAGS, FLAGS, FLAG_SLIPPED
     sub  r11, r11, 1                        // scans missing between the last one and this one
-    jump_set r11, 31, next_far              // none, and this is one too many: a doubled word. Leave it out.
-    jump_gt r11, MAX_SUBSTITUTED, restart_far
+    jump_gt r11, MAX_SUBSTITUTED, restart_far // or fewer than none: then nothing fits
 
 /* Put the last values in their place, so that samples stay evenly spaced; the blocks say so. */
 substitute:
@@ -191,9 +188,6 @@ take_next:
     sbco r4, DRAM0, RAW, 28
     add  SCAN, SCAN, 1
     jmp  scan_numbered
-
-next_far:
-    jmp  next
 
 /* r11 = scans in r4 ticks, rounded. Exact over a whole wrap of the counter: ticks * MEASURED_SCANS / MEASURED_CYCLES in
  * 64 bits. Keeps r26.b0. */

@@ -62,6 +62,8 @@ def test_hysteresis_and_bounce_make_one_event():
     rig.pruss.set_pulses(PPS_AIN, small, np.tile([900 / 4096 * 1.8, 300 / 4096 * 1.8], 4), 0.0)
     rig.read_for(0.06)
     assert len(rig.events) == 1
+    assert np.all(rig.events[0].samples[:16] < 500)  # the first rise counts, not the last
+    assert rig.events[0].samples[16] >= 1000
     assert rig.status("EVENTS_DROPPED") == 0
 
 
@@ -164,3 +166,18 @@ def test_both_inputs_share_the_slots():
     pin, adc = layout.EVENT_SOURCE_PIN, layout.EVENT_SOURCE_ADC
     assert [event.source for event in rig.events] == [pin, adc, pin, adc]
     assert [event.seq for event in rig.events] == [0, 1, 2, 3]
+
+
+def test_no_event_reaches_back_behind_a_restart():
+    rig = Rig().start()
+    rig.pulses([k * 45 / 60_000 for k in range(1, 400)], width_s=20 / 60_000, tau_cycles=0.0)
+    for k in range(12):  # twelve distances from restart to edge
+        rig.read_for(0.016 + 0.00031 * k, 0.001)
+        rig.inject(AdcEvent.FORCE_UNDERFLOW)
+    rig.read_for(0.02, 0.001)
+    assert rig.status("RESTARTS") == 12
+    for epoch in range(1, 14):
+        first_scan = min(block.first_scan for block in rig.blocks if block.epoch == epoch) - 3 * 5 + 1
+        events = [event for event in rig.events if event.epoch == epoch]
+        assert events
+        assert min(event.first_scan for event in events) >= first_scan
