@@ -97,9 +97,15 @@ def test_truth_is_the_signal(spec, phases):
         angle = np.unwrap(np.angle(truth.phasors[:, 0]))
         hz = 60 + np.gradient(angle, step_ns * 1e-9) / (2 * np.pi)
         np.testing.assert_allclose(truth.frequency_hz[2:-2], hz[2:-2], atol=2e-5)
-        inside = np.abs(np.diff(truth.rocof_hz_per_s, append=truth.rocof_hz_per_s[-1:])) < 0.5  # not a ramp's corner
+        smooth = np.abs(np.gradient(truth.rocof_hz_per_s)) < 0.2  # not the corner of a ramp
         slope = np.gradient(truth.frequency_hz, step_ns * 1e-9)
-        np.testing.assert_allclose(truth.rocof_hz_per_s[2:-2][inside[2:-2]], slope[2:-2][inside[2:-2]], atol=0.6)
+        np.testing.assert_allclose(truth.rocof_hz_per_s[smooth][2:-2], slope[smooth][2:-2], atol=1e-4)
+
+
+@pytest.mark.parametrize("spec", ["nominal,frequency_hz=59.9", "grid,frequency_hz=60.1", "test:ramp", "test:steady"])
+def test_angle_at_the_first_instant_is_the_one_asked_for(spec):
+    truth = source(spec + ",angle_deg=33").truth(np.array([START_NS]))
+    assert np.angle(truth.phasors[0, 0], deg=True) == pytest.approx(33, abs=1e-9)
 
 
 def test_positive_sequence():
@@ -139,6 +145,12 @@ def test_harmonic_of_three_phases(sequence, shift):
     volts = source(f"test:harmonic,order=5,sequence={sequence}", phases=3).volts(Grid(START_NS, 5000.0, 200_000))
     angle = np.angle(np.fft.rfft(volts)[:, 300], deg=True)
     assert (angle[0] - angle[1] - shift + 180) % 360 - 180 == pytest.approx(0, abs=1e-6)
+
+
+def test_interferer_is_of_positive_sequence():
+    volts = source("test:interference,interferer_hz=25", phases=3).volts(Grid(START_NS, 5000.0, 200_000))
+    line = np.fft.rfft(volts)[:, 25]
+    np.testing.assert_allclose(line / line[0], np.exp(-2j * np.pi / 3 * np.arange(3)), atol=1e-9)
 
 
 def test_noise_is_what_was_asked_for_and_repeats():
