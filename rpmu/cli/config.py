@@ -1,21 +1,32 @@
-"""`rpmu config`: check, show and compare configurations, and export their schema."""
+"""`rpmu config`: check, show, compare and change configurations, and put them into force with a way back."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
 import json
+import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from rpmu import config
+from rpmu.config.change import Outcome, carry_out
+from rpmu.config.disk import RealDisk, put
+from rpmu.config.edit import assign, parse_assignment
+from rpmu.config.host import RELOAD_COMMAND, LocalHost
 from rpmu.config.problems import key_name
+from rpmu.config.revisions import Revisions
 from rpmu.errors import InputError
 
-HELP = "check, show and compare configurations (one TOML file; `rpmu config show` explains every setting)"
+HELP = "check, show, compare and change configurations (one TOML file; `rpmu config show` explains every setting)"
 
 DEFAULT_FILE = Path("/etc/rpmu/rpmu.toml")
+DEFAULT_STORE = Path("/var/lib/rpmu/config")
 CHANGED = 1
+UNDONE = 1
+CONFIRM_WITHIN_S = 120.0
+MAX_CONFIRM_S = 86400.0
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -33,22 +44,76 @@ def configure(parser: argparse.ArgumentParser) -> None:
     diff.add_argument("old", type=Path, help="a file, or - for stdin")
     diff.add_argument("new", type=Path, nargs="?", help="another one; default: the built-in configuration")
     diff.add_argument("--json", action="store_true", help="one JSON object per setting")
+    change = verbs.add_parser("set", help="change settings in a file, leaving the rest of it alone")
+    change.add_argument("file", type=Path, help="the file, changed in place; - reads stdin and writes stdout")
+    change.add_argument("assignment", nargs="+", help="SECTION.KEY=VALUE, channel.1.KEY=VALUE; no VALUE takes it out")
+    _configure_revisions(verbs)
+
+
+def _configure_revisions(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """The verbs that work on the folder of revisions."""
+    apply = verbs.add_parser("apply", help="put a file into force; undone unless confirmed (exit code 1)")
+    apply.add_argument("file", type=Path, help="the file; - is stdin")
+    apply.add_argument(
+        "--confirm-within",
+        type=float,
+        default=CONFIRM_WITHIN_S,
+        metavar="S",
+        help=f"seconds until it is undone; 0: no confirmation needed (default: {CONFIRM_WITHIN_S:g})",
+    )
+    rollback = verbs.add_parser("rollback", help="return to an earlier revision")
+    rollback.add_argument("revision", type=int, nargs="?", help="which; default: the one before")
+    confirm = verbs.add_parser("confirm", help="keep the change that was applied")
+    recover = verbs.add_parser(
+        "recover", help="undo a change nobody confirmed before a restart (run before the daemon)"
+    )
+    revisions = verbs.add_parser("revisions", help="list the revisions")
+    for parser in (apply, rollback, confirm, recover, revisions):
+        parser.add_argument(
+            "--store",
+            type=Path,
+            default=DEFAULT_STORE,
+            help=f"default: {DEFAULT_STORE}; the daemon reads `current` in it",
+        )
+    for parser in (apply, rollback):
+        parser.add_argument(
+            "--reload", default=RELOAD_COMMAND, metavar="COMMAND", help=f"default: '{RELOAD_COMMAND}'; '' for none"
+        )
 
 
 def run(args: argparse.Namespace) -> int:
     """Carry out the verb; returns the exit code.
 
     Raises:
-        InputError: a file cannot be read or is wrong.
+        InputError: a file cannot be read or is wrong, or there is no such revision.
     """
-    verbs = {"check": _check, "show": _show, "schema": _schema, "diff": _diff}
+    verbs: dict[str, Callable[[argparse.Namespace], int]] = {
+        "check": _check,
+        "show": _show,
+        "schema": _schema,
+        "diff": _diff,
+        "set": _set,
+        "apply": _apply,
+        "confirm": _confirm,
+        "rollback": _rollback,
+        "recover": _recover,
+        "revisions": _revisions,
+    }
     return verbs[args.verb](args)
 
 
-def _load(path: Path) -> config.Config:
+def _read(path: Path) -> tuple[bytes, str]:
+    """Content and name of a file or of standard input."""
     if str(path) == "-":
-        return config.parse(sys.stdin.buffer.read(), "standard input")
-    return config.load(path)
+        return sys.stdin.buffer.read(), "standard input"
+    try:
+        return path.read_bytes(), str(path)
+    except OSError as error:
+        raise InputError(f"cannot read the configuration {path}: {error.strerror}") from error
+
+
+def _load(path: Path) -> config.Config:
+    return config.parse(*_read(path))
 
 
 def _check(args: argparse.Namespace) -> int:
@@ -93,3 +158,68 @@ def _diff(args: argparse.Namespace) -> int:
         else:
             print(change)
     return CHANGED if changes else 0
+
+
+def _set(args: argparse.Namespace) -> int:
+    content, name = _read(args.file)
+    old = config.parse(content, name)
+    text = content.decode("utf-8")
+    for assignment in args.assignment:
+        text = assign(text, *parse_assignment(assignment))
+    new = config.parse(text.encode(), f"{name}, changed")
+    if str(args.file) == "-":
+        print(text, end="")
+    else:
+        file = args.file.resolve()
+        put(RealDisk(file.parent), file.name, text.encode())
+        for change in config.difference(old, new):
+            print(change)
+    return 0
+
+
+def _store(args: argparse.Namespace) -> Revisions:
+    return Revisions(RealDisk(args.store))
+
+
+def _apply(args: argparse.Namespace) -> int:
+    content, name = _read(args.file)
+    config.parse(content, name)
+    if not 0 <= args.confirm_within <= MAX_CONFIRM_S:
+        raise InputError(f"--confirm-within is {args.confirm_within:g}, but must be 0 to {MAX_CONFIRM_S:g} seconds")
+    # A change may cut the very connection that it was made over; the way back must not die with it.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    within_s = args.confirm_within or None
+    outcome = carry_out(_store(args), content, within_s, LocalHost(args.reload), lambda line: print(line, flush=True))
+    print(outcome.value)
+    return 0 if outcome is Outcome.IN_FORCE else UNDONE
+
+
+def _confirm(args: argparse.Namespace) -> int:
+    host = LocalHost("")
+    print(f"revision {_store(args).confirm(host.now_s(), host.boot())} is confirmed")
+    return 0
+
+
+def _rollback(args: argparse.Namespace) -> int:
+    print(f"revision {_store(args).rollback(args.revision)} is in force")
+    complaint = LocalHost(args.reload).reload()
+    if complaint is not None:
+        print(f"but the daemon says: {complaint}")
+    return 0 if complaint is None else UNDONE
+
+
+def _recover(args: argparse.Namespace) -> int:
+    host = LocalHost("")
+    restored = _store(args).settle(host.now_s(), host.boot())
+    print("nothing to undo" if restored is None else f"revision {restored} is in force again")
+    return 0
+
+
+def _revisions(args: argparse.Namespace) -> int:
+    store = _store(args)
+    pending = store.pending()
+    for number in store.numbers():
+        notes = ["in force"] if number == store.current() else []
+        notes += ["awaits confirmation"] if pending is not None and number == pending.revision else []
+        print(" ".join([str(number), *(f"({note})" for note in notes)]))
+    return 0

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rpmu.config.checks import contradictions
-from rpmu.config.locate import Path, key_lines
+from rpmu.config.locate import Path, key_places
 from rpmu.config.problems import ConfigError, Problem, key_name, toml_value
 from rpmu.config.rule import Rule, rule_of
 from rpmu.config.schema import Channel, Config
@@ -59,7 +59,7 @@ def parse(content: bytes, file: str = "rpmu.toml") -> Config:
         raise ConfigError(file, [_not_toml(str(error))]) from None
     except RecursionError:
         raise ConfigError(file, [Problem((), "is nested too deeply to be a configuration")]) from None
-    reading = _Reading(key_lines(text))
+    reading = _Reading({path: place.line for path, place in key_places(text).items()})
     config = reading.config(tables)
     if not reading.problems:
         reading.contradictions(config)

@@ -85,3 +85,71 @@ def test_diff(files, capsys, tmp_path):
     assert capsys.readouterr().out == "[station] idcode: 9 -> 1\n"
     assert main(["config", "diff", "--json", str(good), str(good)]) == 0
     assert capsys.readouterr().out == ""
+
+
+def test_set_changes_the_file_and_says_what(files, capsys):
+    good, _ = files
+    assert main(["config", "set", str(good), "station.idcode=10", "gps.baud_rate=115200"]) == 0
+    assert capsys.readouterr().out == "[station] idcode: 9 -> 10\n[gps] baud_rate: 9600 -> 115200\n"
+    assert good.read_text() == "[station]\nidcode = 10\n\n[gps]\nbaud_rate = 115200\n"
+
+
+def test_set_to_what_is_not_allowed_leaves_the_file_alone(files, capsys):
+    good, _ = files
+    before = good.read_text()
+    assert main(["config", "set", str(good), "station.idcode=0"]) == 3
+    assert "changed:2: [station] idcode is 0, but must be 1 to 65534" in capsys.readouterr().err
+    assert good.read_text() == before
+
+
+def test_set_as_a_filter(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"[station]\nidcode = 5\n")))
+    assert main(["config", "set", "-", "station.idcode=6"]) == 0
+    assert capsys.readouterr().out == "[station]\nidcode = 6\n"
+
+
+def apply(store, file, *more):
+    return main(["config", "apply", str(file), "--store", str(store), "--reload", "", *more])
+
+
+def test_apply_rollback_and_list(files, tmp_path, capsys):
+    good, bad = files
+    store = tmp_path / "store"
+    assert apply(store, good, "--confirm-within", "0") == 0
+    good.write_text("[station]\nidcode = 11\n")
+    assert apply(store, good, "--confirm-within", "0") == 0
+    assert apply(store, bad) == 3
+    assert (store / "current").read_text() == "[station]\nidcode = 11\n"
+    capsys.readouterr()
+    assert main(["config", "revisions", "--store", str(store)]) == 0
+    assert capsys.readouterr().out == "1\n2 (in force)\n"
+    assert main(["config", "rollback", "--store", str(store), "--reload", ""]) == 0
+    assert (store / "current").read_text() == "[station]\nidcode = 9\n"
+
+
+def test_apply_with_a_daemon_that_does_not_take_it(files, tmp_path, capsys):
+    good, _ = files
+    store = tmp_path / "store"
+    apply(store, good, "--confirm-within", "0")
+    good.write_text("[station]\nidcode = 11\n")
+    assert main(["config", "apply", str(good), "--store", str(store), "--reload", "false"]) == 1
+    assert "undone: the daemon did not take it" in capsys.readouterr().out
+    assert (store / "current").read_text() == "[station]\nidcode = 9\n"
+
+
+def test_apply_that_nobody_confirms(files, tmp_path, capsys):
+    good, _ = files
+    store = tmp_path / "store"
+    apply(store, good, "--confirm-within", "0")
+    good.write_text("[station]\nidcode = 11\n")
+    assert apply(store, good, "--confirm-within", "0.2") == 1
+    assert "not confirmed in time" in capsys.readouterr().out
+    assert main(["config", "confirm", "--store", str(store)]) == 3
+    assert main(["config", "recover", "--store", str(store)]) == 0
+    assert "nothing to undo" in capsys.readouterr().out
+
+
+def test_a_store_that_cannot_be_written(files, tmp_path, capsys):
+    (tmp_path / "store").write_text("no folder")
+    assert apply(tmp_path / "store", files[0]) == 4
+    assert "cannot use" in capsys.readouterr().err

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rpmu.config import Channel, Config, default, difference, json_schema, parse, render
-from rpmu.config.locate import key_lines
+from rpmu.config.locate import key_places
 from rpmu.config.rule import rule_of
 from rpmu.config.schema import Server, Station
 
@@ -132,13 +132,20 @@ TOML_TEXTS = [
 
 
 @pytest.mark.parametrize("text", TOML_TEXTS)
-def test_lines_of_keys(text):
-    lines = key_lines(text)
+def test_places_of_keys_and_values(text):
+    places = key_places(text)
     rows = text.split("\n")
-    for path in leaves(tomllib.loads(text)):
-        known = next(path[:length] for length in range(len(path), 0, -1) if path[:length] in lines)
+    tree = tomllib.loads(text)
+    for path in leaves(tree):
+        known = next(path[:length] for length in range(len(path), 0, -1) if path[:length] in places)
+        place = places[known]
         assert len(known) == len(path) or path[-1] in ("f", "g")
-        assert str(known[-1]) in rows[lines[known] - 1]
+        assert str(known[-1]) in rows[place.line - 1]
+        assert text[place.start :].startswith(rows[place.line - 1])
+        value = tree
+        for key in known:
+            value = value[key]
+        assert tomllib.loads(f"v = {text[place.value : place.end]}")["v"] == value
 
 
 def leaves(tree, path=()):
