@@ -45,7 +45,8 @@ class DaemonStatus:
         server: clients and frames.
         reports: measurements made.
         invalid_reports: of them, marked invalid.
-        pru_restarts: times the firmware had to be started again.
+        pru_restarts: times the firmware had to be started again; `time` and `ring` count from the last one ...
+        lost_before_restart: ... and this is what was lost in the ring before it.
     """
 
     time: TimeStatus
@@ -54,11 +55,13 @@ class DaemonStatus:
     reports: int
     invalid_reports: int
     pru_restarts: int
+    lost_before_restart: int = 0
 
     @property
     def drops(self) -> int:
         """Samples, PPS events and frames that were lost anywhere, whoever lost them."""
-        return self.ring.lost_samples + self.ring.events_lost + self.server.frames_failed
+        ring = self.ring.lost_samples + self.ring.events_lost + self.lost_before_restart
+        return ring + self.server.frames_failed
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,23 @@ class _Run:
     info: AcquisitionInfo
     reader: RingReader
     pipeline: Pipeline
+
+
+@dataclass(frozen=True)
+class _Earlier:
+    """Totals of the runs before the current one: a restart must not hide what was lost."""
+
+    reports: int = 0
+    invalid_reports: int = 0
+    lost: int = 0
+
+    def plus(self, run: _Run) -> _Earlier:
+        ring = run.reader.statistics()
+        return _Earlier(
+            self.reports + run.pipeline.reports,
+            self.invalid_reports + run.pipeline.invalid_reports,
+            self.lost + ring.lost_samples + ring.events_lost,
+        )
 
 
 class Daemon:
@@ -98,6 +118,7 @@ class Daemon:
         self._pace = pace
         self._observer = observer
         self._restarts = 0
+        self._earlier = _Earlier()
         self._current: _Run | None = None
         self.stream = contents.stream_configuration(config)
         self.server = PmuServer(self.stream, rooms.header_text(config), rooms.server_settings(config))
@@ -173,6 +194,7 @@ class Daemon:
         else:
             return
         self._restarts += 1
+        self._earlier = self._earlier.plus(self._run)
         await self._begin()
 
     def _send(self, measurement: Measurement) -> None:
@@ -188,7 +210,8 @@ class Daemon:
             time=pipeline.time.status,
             ring=reader.statistics(),
             server=self.server.statistics,
-            reports=pipeline.reports,
-            invalid_reports=pipeline.invalid_reports,
+            reports=self._earlier.reports + pipeline.reports,
+            invalid_reports=self._earlier.invalid_reports + pipeline.invalid_reports,
+            lost_before_restart=self._earlier.lost,
             pru_restarts=self._restarts,
         )

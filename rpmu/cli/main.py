@@ -22,6 +22,7 @@ INTERRUPTED = 130
 COMMANDS: dict[str, str] = {  # in the order a user meets them
     "twin": "the whole PMU on the digital twin: no board, no mains",
     "run": "the daemon on the board",
+    "status": "how the daemon on this machine is",
     "estimate": "phasors, frequency and ROCOF of a recording",
     "pdc": "PDC tools: watch, split, concentrate, record, replay",
     "simulate": "a PMU simulator for network tests (no estimator)",

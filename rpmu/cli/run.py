@@ -13,6 +13,8 @@ from rpmu.acquire.gps_port import SerialGpsPort
 from rpmu.cli.running import add_for_option, run_until_told
 from rpmu.config import Config, default, load
 from rpmu.daemon import Daemon
+from rpmu.serve.status_socket import StatusSocket, default_socket
+from rpmu.status import as_object
 
 HELP = "Run the daemon on the board: PRU, GPS receiver and PDCs as the configuration says."
 CONFIG_FILE = Path("/etc/rpmu/rpmu.toml")
@@ -43,10 +45,13 @@ async def _run(config: Config, stop: asyncio.Event) -> int:
     link = detect_link()
     gps = SerialGpsPort(config.gps.device, config.gps.baud_rate)
     daemon = Daemon(config, rooms.calibration(config), link, gps, asyncio.sleep)
+    socket = StatusSocket(default_socket(), lambda: as_object(daemon.status))
     await daemon.start()
     try:
+        await socket.start()
         while not stop.is_set():
             await daemon.step()
     finally:
+        await socket.stop()
         await daemon.stop()
     return 0

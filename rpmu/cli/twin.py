@@ -17,6 +17,8 @@ from rpmu.cli.running import add_for_option, check_for, run_until_told
 from rpmu.config import Config, default, load
 from rpmu.daemon import Daemon, DaemonStatus
 from rpmu.errors import InputError
+from rpmu.serve.status_socket import StatusSocket, default_socket
+from rpmu.status import as_object
 from rpmu.twin.crystal import CrystalSettings
 from rpmu.twin.faults import FAULTS, parse_faults
 from rpmu.twin.pacing import Pacer, next_whole_second_ns, parse_speed
@@ -52,6 +54,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="NAME@S[+S][=X]",
         help=f"something that goes wrong S seconds after the start: {', '.join(FAULTS)}; may be repeated",
     )
+    parser.add_argument("--status-socket", type=Path, metavar="PATH", help="where `rpmu status` finds it")
     parser.add_argument("--json", action="store_true", help="one JSON object a second instead of a line")
 
 
@@ -112,8 +115,10 @@ async def _run(
     board = Scoreboard(twin.truth)
     gps = SerialGpsPort(line.device, config.gps.baud_rate)
     daemon = Daemon(config, rooms.calibration(config), twin.link(), gps, pacer.pace, board.add)
+    socket = StatusSocket(args.status_socket or default_socket(), lambda: as_object(daemon.status))
     try:
         await daemon.start()
+        await socket.start()
         _say_hello(args, config, daemon, twin)
         spoke_s = 0.0
         while not stop.is_set() and (args.for_s is None or twin.elapsed_s < args.for_s):
@@ -128,6 +133,7 @@ async def _run(
                 _print_waiting(args, twin, daemon.status)
         await daemon.stop()
     finally:
+        await socket.stop()
         pacer.close()
         twin.close()
     return 0

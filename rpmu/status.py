@@ -1,0 +1,76 @@
+"""The daemon's status for people and programs: one plain object, and the same in lines of words.
+
+Numbers that are not known are null in the object and left out of the lines. Everything that was ever lost is in it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from enum import Enum
+from typing import Any
+
+from rpmu.daemon import DaemonStatus
+
+
+def plain(value: Any) -> Any:
+    """Only what JSON has: enumerations by value, numbers that are not finite as null."""
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value
+
+
+def as_object(status: DaemonStatus) -> dict[str, Any]:
+    """The whole status as JSON knows it."""
+    whole: dict[str, Any] = plain(asdict(status))
+    whole["time"]["codes_in_words"] = status.time.codes.words
+    whole["drops"] = status.drops
+    return whole
+
+
+def as_lines(status: Mapping[str, Any]) -> list[str]:
+    """The object in words, one fact a line."""
+    time, ring, server = status["time"], status["ring"], status["server"]
+    counters = time["counters"]
+    return [
+        f"time        {time['state']}: {time['reason']}",
+        f"codes       {time['codes_in_words']}",
+        "PPS         "
+        + _joined(
+            _number(time["seconds_since_pps"], "{:.1f} s ago"),
+            _number(time["residual_last_ns"], "residual {:+.0f} ns"),
+            _number(time["residual_rms_ns"], "RMS {:.0f} ns"),
+            _number(time["sigma_ns"], "sigma {:.0f} ns"),
+        ),
+        "crystal     " + _joined(_number(time["ppm"], "{:+.3f} ppm")),
+        "GPS         "
+        + _joined(
+            ("no fix", "fix", "differential fix")[min(time["fix"], 2)],
+            _number(time["satellites"], "{} satellites"),
+            _number(time["hdop"], "HDOP {:.1f}"),
+        ),
+        f"PPS edges   {counters['accepted']} of {counters['edges']} taken, {counters['rejected']} rejected, "
+        f"{counters['missing']} missing, {counters['resyncs']} resynchronisations",
+        f"sampling    {ring['samples']} samples, {ring['lost_samples']} lost in {ring['gaps']} gaps, "
+        f"FIFO at most {ring['fifo_high_water']} of 64 words, {status['pru_restarts']} restarts of the PRU",
+        f"ADC         {ring['overruns']} overruns, {ring['underflows']} underflows, {ring['tag_slips']} tag slips, "
+        f"{ring['stalls']} stalls",
+        f"reports     {status['reports']}, {status['invalid_reports']} of them invalid",
+        f"PDCs        {server['streaming']} streaming, {server['clients']} connected, "
+        f"{server['frames_published']} frames, {server['frames_failed']} not delivered",
+    ]
+
+
+def _number(value: Any, form: str) -> str:
+    return "" if value is None else form.format(value)
+
+
+def _joined(*parts: str) -> str:
+    return ", ".join(part for part in parts if part) or "not known yet"

@@ -1,0 +1,75 @@
+"""The status: over its socket, as JSON, and in words."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+
+import pytest
+
+from rpmu.errors import HardwareError
+from rpmu.serve.status_socket import StatusSocket, read_status
+from rpmu.status import as_lines, as_object, plain
+from tests.e2e.rig import run_chain
+
+
+def test_it_goes_over_the_socket(tmp_path):
+    path = tmp_path / "status.sock"
+
+    async def main():
+        asked = iter(range(10))
+        server = StatusSocket(path, lambda: {"asked": next(asked)})
+        assert await server.start()
+        first = await asyncio.to_thread(read_status, path)
+        second = await asyncio.to_thread(read_status, path)
+        assert not await StatusSocket(path, dict).start(), "a living daemon keeps its socket"
+        await server.stop()
+        return first, second
+
+    assert asyncio.run(main()) == ({"asked": 0}, {"asked": 1})
+    assert not path.exists()
+
+
+def test_a_dead_socket_is_replaced(tmp_path):
+    path = tmp_path / "status.sock"
+    path.touch()
+
+    async def main():
+        server = StatusSocket(path, lambda: {"a": 1})
+        started = await server.start()
+        answer = await asyncio.to_thread(read_status, path)
+        await server.stop()
+        return started, answer
+
+    assert asyncio.run(main()) == (True, {"a": 1})
+
+
+def test_nobody_there_is_one_sentence(tmp_path):
+    with pytest.raises(HardwareError, match=r"no daemon answers at .*rpmu twin"):
+        read_status(tmp_path / "none.sock")
+    done = subprocess.run(
+        [sys.executable, "-m", "rpmu", "status", "--socket", str(tmp_path / "none.sock")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 4
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_object_is_json_and_the_lines_are_readable():
+    status = run_chain(7, source="nominal").status
+    whole = as_object(status)
+    assert json.loads(json.dumps(whole, allow_nan=False)) == whole
+    assert whole["time"]["state"] == "locked"
+    assert whole["drops"] == 0
+    lines = as_lines(whole)
+    assert lines[0].startswith("time        locked")
+    assert any("satellites" in line for line in lines)
+    assert not any("None" in line or "nan" in line for line in lines)
+
+
+def test_what_json_lacks_is_null():
+    assert plain({"a": float("inf"), "b": [float("nan"), 1.5], 3: ("x",)}) == {"a": None, "b": [None, 1.5], "3": ["x"]}
