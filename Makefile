@@ -64,7 +64,7 @@ fuzz: setup ## fuzz the C37.118 codec for 60 s (or FOR=...); what reaches new co
 	@mkdir -p .cache/fuzz/c37118
 	@$(BIN)/python tests/c37118/fuzzing.py -max_total_time=$(or $(FOR),60) -max_len=1024 -print_final_stats=1 \
 	    -artifact_prefix=$(CORPUS)/ .cache/fuzz/c37118 $(CORPUS)
-	@$(BIN)/python tests/c37118/fuzzing.py --keep $(CORPUS) .cache/fuzz/c37118
+	@$(BIN)/python tests/c37118/fuzzing.py -merge=1 $(CORPUS) .cache/fuzz/c37118
 
 clean: ## remove what was built (not the caches in .cache)
 	@rm -rf $(VENV) build dist rpmu/twin/_emulator.so .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -6,7 +6,6 @@ so that the fuzzer is not kept out by CRC and FRAMESIZE. Run as a script it is t
 
 import sys
 from binascii import crc_hqx
-from hashlib import sha1
 from pathlib import Path
 
 if __name__ == "__main__":
@@ -14,7 +13,7 @@ if __name__ == "__main__":
     import atheris
 
     with atheris.instrument_imports(include=["rpmu.c37118"]):
-        pass
+        import rpmu.c37118.bulk  # noqa: F401 - imported here for its instrumentation
 
 import numpy as np
 
@@ -108,44 +107,7 @@ def check_stream(data):
             assert event.pmus
 
 
-def arcs(data):
-    """The steps from line to line inside the codec that one input takes."""
-    seen = set()
-
-    def trace(frame, event, _):
-        if "/c37118/" not in frame.f_code.co_filename:
-            return None
-        last = [0]
-
-        def step(frame, event, _):
-            seen.add((frame.f_code, last[0], frame.f_lineno))
-            last[0] = frame.f_lineno
-            return step
-
-        return step(frame, event, _)
-
-    sys.settrace(trace)
-    try:
-        check(data)
-    finally:
-        sys.settrace(None)
-    return seen
-
-
-def keep(corpus, found):
-    """Copy into the corpus what takes a step that nothing in it takes, shortest first. (The fuzzer's own -merge sees
-    no coverage in Python code.)
-    """
-    known = set().union(*(arcs(path.read_bytes()) for path in corpus.iterdir()))
-    for data in sorted((path.read_bytes() for path in found.iterdir()), key=len):
-        new = arcs(data) - known
-        if new:
-            known |= new
-            (corpus / sha1(data).hexdigest()).write_bytes(data)
-
-
-if __name__ == "__main__" and sys.argv[1:2] == ["--keep"]:
-    keep(Path(sys.argv[2]), Path(sys.argv[3]))
-elif __name__ == "__main__":
-    atheris.Setup(sys.argv, check)
+if __name__ == "__main__":
+    command = f"{sys.executable} {sys.argv[0]}"  # what a merge starts again in a shell
+    atheris.Setup([command, *sys.argv[1:]], check)
     atheris.Fuzz()
