@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from binascii import crc_hqx
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from struct import error as struct_error
 
 from rpmu.c37118.config import ConfigFrame
@@ -45,7 +45,7 @@ class DataFrame:
         version: version in SYNC.
     """
 
-    config: ConfigFrame
+    config: ConfigFrame = field(repr=False)
     soc: int
     fracsec: int
     values: Values

@@ -164,7 +164,7 @@ IMPOSSIBLE = [
     (replace(HOME, time_quality=256), "time quality is 256"),
     (replace(HOME, pmus=()), "NUM_PMU is 0"),
     (replace(HOME, pmus=(ONE_PHASOR,) * 2000), "at most 65519"),
-    (replace(HOME, pmus=(replace(ONE_PHASOR, name="a name too long 17"),)), "18 characters"),
+    (replace(HOME, pmus=(replace(ONE_PHASOR, name="a name too long17"),)), "17 characters"),
     (replace(HOME, pmus=(replace(ONE_PHASOR, name="電気"),)), "must be ASCII"),
     (replace(HOME, pmus=(replace(ONE_PHASOR, nominal_hz=400),)), "nominal_hz is 400"),
     (replace(HOME, pmus=(replace(ONE_PHASOR, idcode=-1),)), "IDCODE is -1"),
