@@ -242,7 +242,7 @@ class PdcClient:
             now_s = _now_s()
             if self._session.stalled(now_s):
                 return f"no data frame from {self._link_settings.host} for a while"
-            self._send(self._session.tick(now_s))
+            self._handle(*self._session.tick(now_s))
             try:
                 async with asyncio.timeout(TICK_S):
                     await self._lost.wait()
@@ -251,7 +251,9 @@ class PdcClient:
         return self.last_failure
 
     def _received(self, data: bytes, datagram: bool) -> None:
-        events, commands = self._session.received(data, _now_s(), datagram)
+        self._handle(*self._session.received(data, _now_s(), datagram))
+
+    def _handle(self, events: list[SessionEvent], commands: list[CommandFrame]) -> None:
         self._send(commands)
         for event in events:
             self._on_event(event)

@@ -11,6 +11,7 @@ configuration is asked for again when STAT bit 10 rises or falls, or when a data
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -35,6 +36,7 @@ from rpmu.serve.answers import STAT_CONFIG_CHANGE, stat_offsets
 from rpmu.serve.grid import Grid
 
 RETRY_S = 2.0
+MAX_HELD_FRAMES = 1024
 CFG3_TRIES = 3  # then the peer is taken to know none
 
 
@@ -73,8 +75,8 @@ class SessionCounts:
         data_frames: data frames that fit the configuration.
         missing_frames: report instants between two data frames for which none came.
         repeated_frames: data frames that are not later than the one before.
-        unread_frames: data frames before any configuration.
-        misfit_frames: data frames that do not fit the configuration.
+        unread_frames: data frames given up for want of any configuration.
+        misfit_frames: data frames given up because they fit no configuration that came.
         foreign_frames: frames of another IDCODE.
         bad_frames: frames with a wrong CRC or wrong fields, and runs of junk.
         configurations: configuration frames (CFG-2 and CFG-3).
@@ -156,6 +158,8 @@ class Session:
         self._change_offsets: tuple[int, ...] = ()
         self._change_announced = False
         self._grid = Grid(1)
+        self._held: deque[bytes] = deque()  # data frames that wait for a configuration
+        self._held_ask_s = -RETRY_S
         self._last_ordinal: int | None = None
         self._asking_since_s: float | None = None  # a configuration request is open since then
         self._asked_s = 0.0
@@ -168,6 +172,8 @@ class Session:
         """A new connection (or the first one) is there: what to send."""
         self._framer.reset()
         self._decoder.reset()
+        while self._held:
+            self._refuse(self._held.popleft())
         self._fragments.clear()
         self._data_on = False
         self._alive_s = now_s
@@ -198,11 +204,14 @@ class Session:
                 commands += self._other(found, now_s, events)
         return events, commands
 
-    def tick(self, now_s: float) -> list[CommandFrame]:
-        """Look after the time: what to send again."""
+    def tick(self, now_s: float) -> tuple[list[SessionEvent], list[CommandFrame]]:
+        """Look after the time: frames that have waited long enough for an answer, and what to send again."""
+        events: list[SessionEvent] = []
+        if self._held and self.config is not None and now_s - self._held_ask_s >= RETRY_S:
+            self._release(events)
         if self._asking_since_s is not None and now_s - self._asked_s >= RETRY_S:
-            return self._ask_configuration(now_s)
-        return []
+            return events, self._ask_configuration(now_s)
+        return events, []
 
     def stalled(self, now_s: float) -> bool:
         """No data frame for too long: the connection is to be made anew. Counted here, once per stall."""
@@ -234,23 +243,58 @@ class Session:
 
     def _data(self, raw: bytes, now_s: float, events: list[SessionEvent]) -> list[CommandFrame]:
         self._alive_s = now_s
-        config = self.config
-        if config is None:
-            self.counts.unread_frames += 1
-            return self._ask_once(now_s)
-        data = RawData(raw, config)
-        if len(raw) != config.layout.frame_size or data.stamp.fracsec >= config.time_base:
-            self.counts.misfit_frames += 1
-            return self._ask_once(now_s)
-        self.counts.data_frames += 1
-        self._count_gap(self._grid.nearest(data.stamp, config.time_base))
-        events.append(data)
-        return self._watch_change_bit(raw, now_s)
+        if self._held or not self._fits(raw):
+            return self._hold(raw, now_s)
+        commands = self._watch_change_bit(raw, now_s)
+        if commands and not self._change_announced:
+            self._held_ask_s = now_s
+            return commands + self._hold(raw, now_s)  # the change has taken effect: this frame may mean something else
+        self._accept(raw, events)
+        return commands
 
-    def _ask_once(self, now_s: float) -> list[CommandFrame]:
-        """Ask for the configuration unless that was done lately: a frame that fits none must not make a flood."""
-        open_request = self._asking_since_s is not None
-        return [] if open_request or now_s - self._asked_s < RETRY_S else self._ask_configuration(now_s)
+    def _fits(self, raw: bytes) -> bool:
+        config = self.config
+        if config is None or len(raw) != config.layout.frame_size:
+            return False
+        return int.from_bytes(raw[11:14], "big") < config.time_base
+
+    def _accept(self, raw: bytes, events: list[SessionEvent]) -> None:
+        assert self.config is not None
+        data = RawData(raw, self.config)
+        self.counts.data_frames += 1
+        self._count_gap(self._grid.nearest(data.stamp, self.config.time_base))
+        events.append(data)
+
+    def _hold(self, raw: bytes, now_s: float) -> list[CommandFrame]:
+        """Keep a frame that needs another configuration until that is there, and ask for it."""
+        if not self.settings.commands and self.config is not None:
+            self._refuse(raw)  # nobody to ask
+            return []
+        if len(self._held) >= MAX_HELD_FRAMES:
+            self._refuse(self._held.popleft())
+        self._held.append(raw)
+        if self._asking_since_s is not None or now_s - self._held_ask_s < RETRY_S:
+            return []  # a frame that fits none must not make a flood of requests
+        self._held_ask_s = now_s
+        return self._ask_configuration(now_s)
+
+    def _release(self, events: list[SessionEvent]) -> None:
+        """Read the frames that were kept with the configuration there is now."""
+        for raw in self._held:
+            if self._fits(raw):
+                self._accept(raw, events)
+            else:
+                self._refuse(raw)
+        if self._held and self.config is not None:
+            self._change_announced = any(self._held[-1][at] & STAT_CONFIG_CHANGE for at in self._change_offsets)
+        self._held.clear()
+
+    def _refuse(self, raw: bytes) -> None:
+        del raw
+        if self.config is None:
+            self.counts.unread_frames += 1
+        else:
+            self.counts.misfit_frames += 1
 
     def _count_gap(self, ordinal: int) -> None:
         if self._last_ordinal is not None:
@@ -303,6 +347,7 @@ class Session:
             self._grid = Grid(config.data_rate)
             self._change_offsets = stat_offsets(config)
         events.append(RawConfig(raw, config, changed))
+        self._release(events)
         if self._data_on or not self.settings.commands:
             return []
         self._data_on = True

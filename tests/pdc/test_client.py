@@ -197,14 +197,14 @@ def test_a_pmu_that_streams_already_and_answers_late():
 
     async def scenario():
         async with ScriptedPmu(on_command) as pmu, PdcClient(*pmu.address, IDCODE) as pdc:
-            frames = await take(pdc, 10)
-            assert number_of(frames[0]) == 10
-            assert pdc.statistics.unread_frames == 10
+            frames = await take(pdc, 20)
+            assert_gapless(frames)
+            assert number_of(frames[0]) == 0
 
     asyncio.run(scenario())
 
 
-def test_a_frame_that_does_not_fit_makes_it_ask_again():
+def test_a_frame_that_does_not_fit_makes_it_ask_again_and_is_not_lost():
     old, new = make_config(phasors=1), make_config(phasors=3)
     asked = []
 
@@ -212,19 +212,51 @@ def test_a_frame_that_does_not_fit_makes_it_ask_again():
         if frame.command == Command.SEND_CONFIG_2:
             asked.append(frame)
             writer.write((old if len(asked) == 1 else new).encode())
-            if len(asked) == 2:
-                writer.write(b"".join(make_frame(new, number).encode() for number in range(5, 10)))
         elif frame.command == Command.DATA_ON:
             writer.write(b"".join(make_frame(old, number).encode() for number in range(4)))
-            await asyncio.sleep(2.1)  # longer than the least pause between two requests
-            writer.write(make_frame(new, 4).encode())
+            writer.write(b"".join(make_frame(new, number).encode() for number in range(4, 9)))
 
     async def scenario():
         async with ScriptedPmu(on_command) as pmu, PdcClient(*pmu.address, IDCODE) as pdc:
             frames = await take(pdc, 9)
+            assert_gapless(frames)
             assert [len(frame.pmus[0].phasors) for frame in frames] == [1] * 4 + [3] * 5
-            assert pdc.statistics.misfit_frames == 1
+            assert pdc.statistics.misfit_frames == 0
             assert pdc.statistics.configuration_changes == 1
+            assert len(asked) == 2
+
+    asyncio.run(scenario())
+
+
+def test_frames_that_fit_no_configuration_make_no_flood_of_requests():
+    def around(raw):
+        return raw + make_frame(make_config(phasors=2), 0).encode()
+
+    async def scenario():
+        async with ScriptedPmu(obedient(make_config(), around=around)) as pmu, PdcClient(*pmu.address, IDCODE) as pdc:
+            assert_gapless(await take(pdc, 20))
+            assert pdc.statistics.misfit_frames == 20
+            assert pdc.statistics.requests <= 3
+
+    asyncio.run(scenario())
+
+
+def test_one_odd_frame_of_a_pmu_that_answers_no_more_does_not_end_the_data():
+    config, asked = make_config(), []
+
+    async def on_command(frame, writer):
+        if frame.command == Command.SEND_CONFIG_2 and not asked:
+            asked.append(frame)
+            writer.write(config.encode())
+        elif frame.command == Command.DATA_ON:
+            odd = make_frame(make_config(phasors=2), 0).encode()
+            frames = [make_frame(config, number).encode() for number in range(20)]
+            writer.write(b"".join([*frames[:10], odd, *frames[10:]]))
+
+    async def scenario():
+        async with ScriptedPmu(on_command) as pmu, PdcClient(*pmu.address, IDCODE) as pdc:
+            assert_gapless(await take(pdc, 20))
+            assert pdc.statistics.misfit_frames == 1
 
     asyncio.run(scenario())
 
