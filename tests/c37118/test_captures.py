@@ -67,7 +67,6 @@ def test_real_devices(name):
     commands = [frame for frame in frames if isinstance(frame, CommandFrame)]
     assert (len(commands), len(configs), len(data)) == (3, 1, 252 if "TCP" in name else 1)
     raw = [payload for _, _, payload in read_payloads(SHARED / name)]
-    assert b"".join(frame.encode() for frame in data) in b"".join(raw) or len(data) == 1
     assert all(frame.encode() in b"".join(raw) for frame in frames)
     block = DataBlock.decode(b"".join(frame.encode() for frame in data), configs[0])
     assert block.time_ns.tolist() == [frame.time_ns for frame in data]

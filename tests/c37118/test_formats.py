@@ -115,6 +115,18 @@ def test_what_an_integer_cannot_hold_is_missing(fmt):
     assert isnan(pmu.analogs[0]) == (not fmt & Format.FLOAT_ANALOGS)
 
 
+@pytest.mark.parametrize("half", [0, 1])
+def test_half_a_phasor_is_none(half):
+    """0x8000 in one part of a rectangular phasor takes the whole, one by one and in bulk."""
+    config = config_of(Format.INTEGER)
+    raw = frame_bytes(Format.INTEGER)
+    raw = seal(raw[: 16 + 2 * half] + b"\x80\x00" + raw[18 + 2 * half : -2])
+    for phasor in (decode(raw, config).pmus[0].phasors[0], DataBlock.decode(raw, config).pmus[0].phasors[0, 0]):
+        assert isnan(phasor.real)
+        assert isnan(phasor.imag)
+    assert DataFrame.build(config, 2, 3, decode(raw, config).pmus).raw_pmus[0].phasors[0] == (-32768, -32768)
+
+
 def test_the_largest_integers():
     config = config_of(Format.POLAR)
     data = PmuData((rect(655.35, pi), rect(65.536, -pi)), 50 + 32.767, -327.67, (5 * 32767,), (0, 0))
