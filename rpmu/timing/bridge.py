@@ -14,6 +14,10 @@ from rpmu.acquire.blocks import COUNTER_HZ, AcquisitionInfo, PpsEvent
 from rpmu.timing.edge import Edge
 
 LATE_TICKS = 100.0  # the PRU reads a scan at most about this late
+# What the firmware's instructions add: it reads the counter before it looks at the pin, and a scan some time after the
+# scan is ready. Found on the emulator, +-5 ticks, with the ADC input as reference; a board shows its own rest as
+# `TimeStatus.other_input_ns`, for the setting `pin_latency_ns`.
+PIN_EARLY_TICKS = 27.0
 CONVERSION_CLOCKS = 13  # from the sampling instant to the result
 TICK_NS = 1e9 / COUNTER_HZ
 
@@ -65,7 +69,7 @@ class CounterBridge:
         """Place an edge seen at the pin among the scans: anywhere between two looks at it."""
         twice = event.counter_before + event.counter_after  # integers first: counters outgrow a float's ns
         ticks = (twice * self._denominator - 2 * event.first_scan * self._numerator) / (2 * self._denominator)
-        ticks -= self._constant + latency_ns / TICK_NS
+        ticks += PIN_EARLY_TICKS - self._constant - latency_ns / TICK_NS
         half_width = (event.counter_after - event.counter_before) / 2 / self._ticks
         fraction = ticks / self._ticks + self._sampled_before
         return Edge(event.first_scan, fraction, half_width / math.sqrt(3), half_width)

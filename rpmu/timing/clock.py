@@ -103,6 +103,11 @@ class ClockFilter:
         """Local time of a scan, ns."""
         return self._local_ns + round(self._since_anchor_ns(scan, 0.0))
 
+    def deviation_ns(self, edge: Edge) -> float:
+        """How far an edge lies from the whole second nearest to it, ns; positive is late."""
+        exact_ns = self._since_anchor_ns(edge.scan, edge.fraction)
+        return exact_ns - (round((self._local_ns + exact_ns) / SECOND_NS) * SECOND_NS - self._local_ns)
+
     def local_map(self, scan: int, receiver_sigma_ns: float) -> TimeMap:
         """The line around a scan, with the standard uncertainty there."""
         offset_ppb = float((transition(self._seconds(scan), 0.0)[0] @ self._state)[1])

@@ -31,6 +31,7 @@ from rpmu.timing.status import ReportTime, TimeCounters, TimeStatus, rms
 from rpmu.timing.time_map import TimeMap
 
 RESIDUALS = 60
+STAND_IN_S = 1.5  # the second PPS input takes over after one missing edge of the first
 LOOKS_PER_S = 10  # map, state and codes follow what comes in at once, and the mere passing of time this often
 
 
@@ -59,6 +60,8 @@ class TimeKeeper:
         self._quality = Quality(settings, self._rate_hz)
         self._residuals: deque[float] = deque(maxlen=RESIDUALS)
         self._counters = TimeCounters()
+        self._chosen_input_s: float | None = None  # when the chosen PPS input, or at first any, gave an edge
+        self._other_input_ns = math.nan
         self._scan = 0
         self._looked_scan = 0
         self._map: TimeMap | None = None
@@ -93,10 +96,7 @@ class TimeKeeper:
         if self._receiver.heard_s > -math.inf and self._no_voucher():
             self._count("unvouched")
         else:
-            try:
-                self._take_edge(self._place(event))
-            except BadEdgeError:
-                self._count("bad")
+            self._take_event(event)
         self._look()
 
     # ---- what comes out ----
@@ -129,6 +129,7 @@ class TimeKeeper:
             pps_tau_us=self._fitter.tau / self._rate_hz * 1e6 if self._fitter.step else 0.0,
             pps_jitter_ns=self._clock.jitter.sigma_ns,
             last_step_ns=self._quality.last_step_ns,
+            other_input_ns=self._other_input_ns,
             rollovers=self._namer.rollovers,
             counters=replace(
                 self._counters,
@@ -176,6 +177,21 @@ class TimeKeeper:
                 raise BadEdgeError("an edge at the pin before any scan of its epoch: it has no place among the scans")
             return self._bridge.pin_edge(event, self._settings.pin_latency_ns)
         return self._fitter.fit(event)
+
+    def _take_event(self, event: PpsEvent) -> None:
+        """Let the edge of the chosen input move the clock; that of the other one only if the first is not there."""
+        chosen = event.source == self._settings.pps_input
+        if chosen or self._chosen_input_s is None:
+            self._chosen_input_s = self._now_s
+        try:
+            edge = self._place(event)
+        except BadEdgeError:
+            self._count("bad")
+            return
+        if not chosen and self._clock.running:
+            self._other_input_ns = self._clock.deviation_ns(edge)
+        if chosen or self._now_s - self._chosen_input_s > STAND_IN_S:
+            self._take_edge(edge)
 
     def _take_edge(self, edge: Edge) -> None:
         since = self._clock.seconds_since_edge(edge.scan) if self._clock.running else 0.0

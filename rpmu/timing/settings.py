@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Literal
 
 from rpmu.errors import InputError
 
@@ -12,6 +13,7 @@ class TimingSettings:
     """What can be set about time; the defaults suit the reference board with a bare crystal and an MTK3339 receiver.
 
     Attributes:
+        pps_input: "adc" (the RC slope) or "pin"; the other one, where wired, checks it and stands in for it.
         pps_tau_s: time constant of the RC at the PPS input (5 kOhm, 3.3 nF); the start of what is learned.
         pps_tau_tolerance: its relative standard uncertainty before anything is learned.
         pps_delay_ns: delay of the PPS from the start of the second to the ADC pin: antenna cable and buffers.
@@ -38,6 +40,7 @@ class TimingSettings:
         not_before: earliest credible UTC, s since the Unix epoch; an earlier date is a week rollover (1024 weeks).
     """
 
+    pps_input: Literal["adc", "pin"] = "adc"
     pps_tau_s: float = 16.5e-6
     pps_tau_tolerance: float = 0.15
     pps_delay_ns: float = 0.0
@@ -62,7 +65,11 @@ class TimingSettings:
 
     def __post_init__(self) -> None:
         positive = {"pps_tau_s", "pps_tau_tolerance", "max_offset_ppm", "gate_sigma", "restart_edges", "name_epochs"}
+        if self.pps_input not in ("adc", "pin"):
+            raise InputError(f"timing: pps_input is {self.pps_input!r}, but must be 'adc' or 'pin'")
         for field in fields(self):
+            if field.name == "pps_input":
+                continue
             value = getattr(self, field.name)
             if field.name in positive and not value > 0:
                 raise InputError(f"timing: {field.name} is {value}, but must be positive")

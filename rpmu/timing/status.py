@@ -54,7 +54,7 @@ class TimeCounters:
     """What was seen and what was dropped, since the start.
 
     Attributes:
-        edges: PPS events.
+        edges: PPS events, of both inputs.
         accepted: edges the clock took in.
         rejected: edges too far from their prediction, double and spurious ones included.
         bad: events that were no edge.
@@ -158,6 +158,7 @@ class TimeStatus:
         seconds_since_pps: since the last accepted edge, s; infinite before the first.
         residual_last_ns: last accepted edge against its prediction, ns; NaN before the first.
         residual_rms_ns: RMS of the last 60 of them.
+        other_input_ns: last edge of the second PPS input against the clock, ns; NaN if there is none.
         pps_tau_us: time constant of the PPS slope as learned, us; 0 if not seen.
         pps_jitter_ns: scatter of the edges as learned.
         fix: 0 none, 1 autonomous, 2 differential.
@@ -180,6 +181,7 @@ class TimeStatus:
     seconds_since_pps: float = math.inf
     residual_last_ns: float = math.nan
     residual_rms_ns: float = math.nan
+    other_input_ns: float = math.nan
     pps_tau_us: float = 0.0
     pps_jitter_ns: float = math.nan
     fix: int = 0

@@ -46,6 +46,8 @@ class World:
     pps: Callable[[int], bool] = always
     pps_error_ns: Callable[[int], float] = lambda _: 0.0
     extra_pps_s: Callable[[int], tuple[float, ...]] = lambda _: ()  # further pulses, s after the right one
+    both_inputs: bool = False
+    adc_events: Callable[[int], bool] = always  # with both inputs: whether the ADC's one is there
     pin_ticks: float = 0.0  # > 0: the PPS is at a pin, looked at every so many ticks
     nmea: Callable[[int], bool] = always
     fix: Callable[[int], bool] = always
@@ -173,11 +175,12 @@ class _Runner:
 
     def _pulse(self, t: float) -> None:
         position = self.number(self.axis.scan(max(t, 0.0)))
-        event = self._pin_event(position) if self.world.pin_ticks else self._adc_event(position, int(t + 0.5))
-        if event is not None:
-            self.keeper.feed_event(event)
+        if self.world.pin_ticks:
+            self.keeper.feed_event(self._pin_event(position))
+        if not self.world.pin_ticks or (self.world.both_inputs and self.world.adc_events(int(t + 0.5))):
+            self.keeper.feed_event(self._adc_event(position, int(t + 0.5)))
 
-    def _adc_event(self, position: float, k: int) -> PpsEvent | None:
+    def _adc_event(self, position: float, k: int) -> PpsEvent:
         first = int(position) - 20
         scans = np.arange(first, first + 80, dtype=np.float64)
         tau = self.world.tau_scans(k)
@@ -190,9 +193,10 @@ class _Runner:
         return PpsEvent("adc", self.epoch, first + start, codes[start : start + 48], 16, counter, counter)
 
     def _pin_event(self, position: float) -> PpsEvent:
-        # Ticks of the edge: a scan's result is read 13 ADC clocks after its sampling instant (plus lateness).
+        # Ticks of the edge: a scan's result is ready 13 ADC clocks after its sampling instant, read 11 ticks later;
+        # the looks at the pin come 16 ticks after the counter (both as on the emulator).
         ticks = (position - 13 / 50) * TICKS_PER_SCAN + self._lag_ticks()
-        before = ticks - self.rng.uniform() * self.world.pin_ticks
+        before = ticks - 16 - self.rng.uniform() * self.world.pin_ticks
         none = np.zeros(0, dtype=np.uint16)
         after = before + self.world.pin_ticks
         newest = int(position - 13 / 50)
@@ -202,7 +206,7 @@ class _Runner:
         return 5000.0 + self.moved * TICKS_PER_SCAN
 
     def _counter(self, number: float) -> int:
-        return int(number * TICKS_PER_SCAN + self._lag_ticks() + self.rng.uniform() * 100)
+        return int(number * TICKS_PER_SCAN + self._lag_ticks() + 11 + self.rng.uniform() * 60)
 
     def _restart(self, k: int) -> None:
         self.moved += self.world.restart_ticks(k) / TICKS_PER_SCAN

@@ -407,3 +407,12 @@ def test_502_reader_stalls_and_events_come_late():
     record = judged(World(seconds=100, nmea_delay_s=lambda k: 0.35 + (3 - k % 3 if 40 <= k < 60 else 0)))
     assert record.in_sync[record.t > 70].all()
     assert record.keeper.status.counters.resyncs == 0
+
+
+def test_119_second_input_checks_and_stands_in():
+    """Both inputs are wired; the ADC's edges stop, and the pin's carry on."""
+    world = World(seconds=200, both_inputs=True, pin_ticks=30, adc_events=lambda k: not 80 <= k < 150)
+    record = judged(world)
+    assert record.in_sync[record.t > 10].all()
+    assert np.abs(record.lock_errors()).max() < 300
+    assert abs(record.keeper.status.other_input_ns) < 200
