@@ -34,7 +34,7 @@ emulator: rpmu/twin/_emulator.so
 setup: $(VENV)/stamp emulator ## virtual environment and emulator, without running anything
 
 run: setup ## the whole PMU on the digital twin: PDCs connect to 127.0.0.1:4712 (FOR=20 ends it, SOURCE=nominal …)
-	@$(BIN)/rpmu twin --source '$(SOURCE)' --listen '$(LISTEN)' $(if $(FOR),--for $(FOR))
+	@scripts/foreground $(BIN)/rpmu twin --source '$(SOURCE)' --listen '$(LISTEN)' $(if $(FOR),--for $(FOR))
 
 test: setup lint ## every test that needs no board, and lint before them (PYTEST='-k name' narrows)
 	@scripts/system-packages
