@@ -139,13 +139,19 @@ class PmuConfig:
             _check_range(f"{where}normal state of a digital word", word.normal, 0, 0xFFFF)
             _check_range(f"{where}valid inputs of a digital word", word.valid, 0, 0xFFFF)
 
-    def with_short_names(self) -> PmuConfig:
-        """The same with every name made fit for CFG-1 and CFG-2: ASCII, at most 16 characters."""
+    def plain(self) -> PmuConfig:
+        """The same for CFG-1 and CFG-2: names in ASCII, at most 16 characters; scales of floats (no meaning) 1."""
+        phasors = [replace(channel, name=_short(channel.name)) for channel in self.phasors]
+        analogs = [replace(channel, name=_short(channel.name)) for channel in self.analogs]
+        if self.format & Format.FLOAT_PHASORS:
+            phasors = [replace(channel, scale=1.0) for channel in phasors]
+        if self.format & Format.FLOAT_ANALOGS:
+            analogs = [replace(channel, scale=1.0) for channel in analogs]
         return replace(
             self,
             name=_short(self.name),
-            phasors=tuple(replace(channel, name=_short(channel.name)) for channel in self.phasors),
-            analogs=tuple(replace(channel, name=_short(channel.name)) for channel in self.analogs),
+            phasors=tuple(phasors),
+            analogs=tuple(analogs),
             digitals=tuple(replace(word, names=tuple(map(_short, word.names))) for word in self.digitals),
         )
 

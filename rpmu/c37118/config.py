@@ -22,6 +22,7 @@ counts: their layout follows from this frame alone and is compiled once per conf
 from __future__ import annotations
 
 import struct
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any, ClassVar, Self
@@ -48,7 +49,7 @@ _DIGITAL = struct.Struct(">HH")
 
 
 @dataclass(frozen=True)
-class ConfigFrame:
+class ConfigFrame(ABC):
     """What CFG-1, CFG-2 and CFG-3 have in common.
 
     Attributes:
@@ -95,13 +96,16 @@ class ConfigFrame:
             InputError: something does not fit the frame; the sentence names it.
         """
         self._check()
-        body = self._encode_body()
+        return self._frame(self._encode_body())
+
+    def _frame(self, body: bytes) -> bytes:
         return close_envelope(
             self.frame_type, self.version, self.idcode, self.soc, self.fracsec, self.time_quality, body
         )
 
+    @abstractmethod
     def _encode_body(self) -> bytes:
-        raise NotImplementedError
+        """Everything between FRACSEC and CHK."""
 
     def _check(self) -> None:
         if not 1 <= self.time_base <= MAX_TIME_BASE:
@@ -116,13 +120,13 @@ class ConfigFrame:
             pmu.check()
 
     @classmethod
+    @abstractmethod
     def parse(cls, head: Head, data: BytesLike) -> Self:
         """The body of a configuration frame whose envelope has been checked.
 
         Raises:
             ProtocolError: the first field that is wrong.
         """
-        raise NotImplementedError
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Copies and pickles carry the fields only: the compiled layout is made anew.
@@ -158,9 +162,9 @@ class _ConfigFrame12(ConfigFrame):
 
     @classmethod
     def of(cls, config: ConfigFrame) -> Self:
-        """Any configuration as this type: names cut to 16 bytes, what only CFG-3 carries left out."""
+        """Any configuration as this type: names cut to 16 characters, scales of floats (no meaning) 1."""
         values = {f.name: getattr(config, f.name) for f in fields(ConfigFrame)}
-        return cls(**values | {"pmus": tuple(pmu.with_short_names() for pmu in config.pmus)})
+        return cls(**values | {"pmus": tuple(pmu.plain() for pmu in config.pmus)})
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ from rpmu.c37118.config import (
     read_nominal_hz,
     read_stream_head,
 )
-from rpmu.c37118.envelope import BODY_OFFSET, CONT_IDX, MAX_FRAME_SIZE, MIN_FRAME_SIZE, BytesLike, Head, close_envelope
+from rpmu.c37118.envelope import BODY_OFFSET, CONT_IDX, MAX_FRAME_SIZE, MIN_FRAME_SIZE, BytesLike, Head
 from rpmu.c37118.errors import ProtocolError
 from rpmu.c37118.fields import Format, FrameType, PhasorComponent
 from rpmu.c37118.reader import Reader
@@ -73,14 +73,6 @@ class ConfigFrame3(ConfigFrame):
         """Any configuration as CFG-3."""
         return cls(**{f.name: getattr(config, f.name) for f in fields(ConfigFrame)} | {"version": 2})
 
-    def encode(self) -> bytes:
-        """The whole as one frame.
-
-        Raises:
-            InputError: something does not fit; above 65535 bytes only `encode_fragments` does it.
-        """
-        return self._frame(0, self._payload())
-
     def encode_fragments(self, max_frame_size: int = MAX_FRAME_SIZE) -> list[bytes]:
         """The whole as one frame if that is short enough, else as several, each with its own CHK.
 
@@ -89,28 +81,22 @@ class ConfigFrame3(ConfigFrame):
         """
         if not MIN_FRAGMENT_SIZE <= max_frame_size <= MAX_FRAME_SIZE:
             raise InputError(f"max_frame_size is {max_frame_size}, but must lie in {MIN_FRAGMENT_SIZE} to 65535")
-        payload = self._payload()
+        self._check()
+        body = self._encode_body()
+        if len(body) <= max_frame_size - MIN_FRAME_SIZE:
+            return [self._frame(body)]
+        payload = body[CONT_IDX.size :]
         size = max_frame_size - FRAGMENT_OVERHEAD
-        if len(payload) <= size:
-            return [self._frame(0, payload)]
         pieces = [payload[at : at + size] for at in range(0, len(payload), size)]
         if len(pieces) > LAST_FRAGMENT:
             raise InputError(f"CFG-3 would need {len(pieces)} fragments, but must need at most {LAST_FRAGMENT}")
-        frames = [self._frame(number, piece) for number, piece in enumerate(pieces[:-1], start=1)]
-        return [*frames, self._frame(LAST_FRAGMENT, pieces[-1])]
+        numbers = [*range(1, len(pieces)), LAST_FRAGMENT]
+        return [self._frame(CONT_IDX.pack(number) + piece) for number, piece in zip(numbers, pieces, strict=True)]
 
-    def _frame(self, cont_idx: int, piece: bytes) -> bytes:
-        body = CONT_IDX.pack(cont_idx) + piece
-        return close_envelope(
-            self.frame_type, self.version, self.idcode, self.soc, self.fracsec, self.time_quality, body
-        )
-
-    def _payload(self) -> bytes:
-        """Everything between CONT_IDX and CHK."""
-        self._check()
+    def _encode_body(self) -> bytes:
         if self.version != 2:
             raise InputError(f"version is {self.version}, but CFG-3 exists in version 2 only")
-        parts = [_STREAM.pack(self.time_base, len(self.pmus))]
+        parts = [CONT_IDX.pack(0), _STREAM.pack(self.time_base, len(self.pmus))]
         parts.extend(_encode_pmu(pmu) for pmu in self.pmus)
         parts.append(_RATE.pack(self.data_rate))
         return b"".join(parts)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from rpmu.c37118.codec import Frame, parse
 from rpmu.c37118.config import ConfigFrame, ConfigFrame1
-from rpmu.c37118.envelope import MAX_FRAME_SIZE, MIN_FRAME_SIZE, BytesLike, is_fragment, open_envelope, read_head
+from rpmu.c37118.envelope import MAX_FRAME_SIZE, BytesLike, is_fragment, open_envelope, read_head
 from rpmu.c37118.errors import ProtocolError
 from rpmu.c37118.fields import FrameType
 from rpmu.c37118.fragments import FragmentJoiner
@@ -65,12 +65,11 @@ class Decoder:
 
     def decode(self, frame: bytes) -> Event | None:
         """Take one whole frame (from a recording, or from a `Framer` of your own); None for a CFG-3 not yet whole."""
-        if len(frame) >= MIN_FRAME_SIZE and is_fragment(frame):
-            return self._decode(frame)
         try:
             open_envelope(frame)
         except ProtocolError as error:
-            return error
+            if error.field != "CHK" or not is_fragment(frame):
+                return error
         return self._decode(frame)
 
     def reset(self) -> None:

@@ -108,7 +108,9 @@ def close_envelope(
         InputError: a field does not fit, or the frame would be longer than 65535 bytes.
     """
     if len(body) > MAX_BODY_SIZE:
-        raise InputError(f"frame body is {len(body)} bytes, but must be at most {MAX_BODY_SIZE}: use fewer channels")
+        raise InputError(
+            f"frame body is {len(body)} bytes, but must be at most {MAX_BODY_SIZE}: use fewer channels, or for a CFG-3 encode_fragments"
+        )
     check_head(version, idcode, soc, fracsec, time_quality)
     head = HEAD.pack(
         SYNC_BYTE << 8 | frame_type << 4 | version,

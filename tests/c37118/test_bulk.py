@@ -76,6 +76,7 @@ def test_several_pmus_in_a_frame():
     second = PmuData((120j,), 60.1, -1.0, stat=2)
     frames = [DataFrame.at(PDC, 100, index, [first, second]) for index in range(25)]
     block = DataBlock.decode(b"".join(frame.encode() for frame in frames), PDC)
+    assert block.time_ns.tolist() == [frame.time_ns for frame in frames]  # TIME_BASE 16777215
     for number, pmu in enumerate(frames[0].pmus):
         np.testing.assert_allclose(block.pmus[number].phasors, [pmu.phasors] * 25)
         assert block.pmus[number].analogs.tolist() == [list(pmu.analogs)] * 25
@@ -146,10 +147,11 @@ def test_what_does_not_fit_is_refused(fracsec, pmus, said):
         DataBlock.build(HOME, [1, 1, 1], fracsec, pmus)
 
 
-def test_integer_limits_are_those_of_one_by_one():
-    pmu = PmuConfig("P", 1, Format.POLAR, (PhasorChannel("V", scale=0.01),))
+@pytest.mark.parametrize("fmt", [Format.POLAR, Format.INTEGER])
+def test_integer_limits_are_those_of_one_by_one(fmt):
+    pmu = PmuConfig("P", 1, fmt, (PhasorChannel("V", scale=0.01),))
     config = ConfigFrame2(1, (pmu,), 1)
-    magnitudes = np.array([0, 0.005, 0.015, 655.35, 655.354, 655.36, 1e9, np.nan, np.inf])
+    magnitudes = np.array([0, 0.005, 0.015, 327.67, 330, 655.35, 655.354, 655.36, 1e9, np.nan, np.inf])
     n = len(magnitudes)
     phasors = magnitudes[:, None] * np.exp(-3.0j)
     values = replace(arrays(n), phasors=phasors, rocof_hz_per_s=np.linspace(-330, 330, n))

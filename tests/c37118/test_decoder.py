@@ -32,6 +32,9 @@ REPORTS = [report(index) for index in range(40)]
 RAW = [frame.encode() for frame in REPORTS]
 
 
+LONG = ConfigFrame3(9, tuple(replace(RICH, idcode=n) for n in range(1, 40)), 50, soc=5)
+
+
 def primed(**options):
     decoder = Decoder(**options)
     decoder.configs[7] = HOME
@@ -233,13 +236,14 @@ def test_one_frame_by_itself():
     decoder = Decoder()
     assert decoder.decode(HOME.encode()) == HOME
     assert decoder.decode(RAW[0]) == REPORTS[0]
-    for wrong in (b"", b"\xaa", RAW[0][:-1], RAW[0] + b"\0", refit(RAW[0], 4, b"\0\0")):
+    fragment = LONG.encode_fragments(1000)[0]
+    assert decoder.decode(fragment) is None
+    bad = (b"", b"\xaa", RAW[0][:-1], RAW[0] + b"\0", refit(RAW[0], 4, b"\0\0"), fragment[:-1], b"\0" + fragment[1:])
+    for wrong in bad:
         assert isinstance(decoder.decode(wrong), ProtocolError)
 
 
 # CFG-3 in fragments
-
-LONG = ConfigFrame3(9, tuple(replace(RICH, idcode=n) for n in range(1, 40)), 50, soc=5)
 
 
 def cut_with_one_chk(config, size):
@@ -327,11 +331,11 @@ def test_fragments_are_bounded():
     endless = ConfigFrame3(9, (RICH,), 50)
     events = []
     for number in range(1, 40):
-        events += decoder.feed(endless._frame(number, bytes(65_000)))
+        events += decoder.feed(endless._frame(number.to_bytes(2, "big") + bytes(65_000)))
     assert next(event.field for event in events) == "CFG-3 fragments"
     assert decoder._fragments._streams == {}
     for idcode in range(1, 100):
-        decoder.feed(replace(endless, idcode=idcode)._frame(1, bytes(65_000)))
+        decoder.feed(replace(endless, idcode=idcode)._frame(b"\0\1" + bytes(65_000)))
     assert len(decoder._fragments._streams) <= 4
 
 

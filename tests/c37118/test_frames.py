@@ -14,6 +14,7 @@ from rpmu.c37118 import (
     ConfigFrame3,
     DataFrame,
     DigitalWord,
+    Format,
     HeaderFrame,
     PhasorChannel,
     PmuConfig,
@@ -78,6 +79,10 @@ def test_configurations_by_type():
     short = ConfigFrame2.of(ConfigFrame3(9, (replace(RICH, analogs=()),), 50))
     assert short.pmus[0].name == "St?dtchen"
     assert decode(short.encode()).pmus[0].phasors[0].name == "U1"
+    floats = replace(RICH, format=Format.FLOAT_POLAR)
+    assert ConfigFrame2.of(ConfigFrame3(9, (floats,), 50)).pmus[0].analogs[0].scale == 1.0
+    with pytest.raises(InputError, match="whole numbers"):  # what means something is not changed
+        ConfigFrame2.of(ConfigFrame3(9, (RICH,), 50)).encode()
     assert ConfigFrame3.of(PDC).version == 2
     assert decode(ConfigFrame3.of(HOME).encode()).pmus == HOME.pmus
 
