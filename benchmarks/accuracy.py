@@ -1,6 +1,6 @@
 """Accuracy of the whole chain on the twin: what a PDC receives against what the outlet did.
 
-Real firmware image, ADC of 12 bits with 0.5 LSB of noise, crystal 58.8 ppm off, receiver with 10 ns of jitter, front end
+Real firmware image, 12-bit ADC with 0.5 LSB of noise, crystal 58.8 ppm off, receiver with 10 ns of jitter, front end
 of the reference design. The bound beside each figure is the standard's (IEC/IEEE 60255-118-1).
 """
 
