@@ -109,7 +109,8 @@ def close_envelope(
     """
     if len(body) > MAX_BODY_SIZE:
         raise InputError(
-            f"frame body is {len(body)} bytes, but must be at most {MAX_BODY_SIZE}: use fewer channels, or for a CFG-3 encode_fragments"
+            f"frame body is {len(body)} bytes, but must be at most {MAX_BODY_SIZE}: "
+            "use fewer channels, or for a CFG-3 encode_fragments"
         )
     check_head(version, idcode, soc, fracsec, time_quality)
     head = HEAD.pack(
