@@ -13,7 +13,7 @@ CORPUS := tests/data/c37118/corpus
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup emulator run test lint unit firmware oracle bench fuzz format clean
+.PHONY: help setup emulator run test lint unit firmware oracle conformance bench fuzz format clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -55,6 +55,11 @@ firmware: setup ## build the PRU image with Debian's binutils-source, compare wi
 oracle: setup ## build the GNU PRU simulator and compare fresh random programs with our emulator
 	@scripts/build-oracle
 	@$(BIN)/python -m pytest tests/pru -k oracle $(PYTEST)
+
+# One thread per process: the small matrix products here only wait for each other on several.
+conformance: setup ## the estimator against every limit of 60255-118-1: table, JSON, docs/conformance.md (QUICK=1: a few cases)
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.conformance $(if $(QUICK),--quick,--dense --peers annex-c,ipdft,twls) \
+	    --json build/conformance.json --markdown $(if $(QUICK),build,docs)/conformance.md
 
 bench: setup ## ratios against peers or bounds in the same run
 	@$(BIN)/python -m benchmarks

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 from rpmu.errors import InputError
 from rpmu.estimate.fir import FirKernel
@@ -12,6 +13,7 @@ from rpmu.estimate.settings import EstimatorSettings
 ESTIMATORS: dict[str, Callable[[EstimatorSettings], Kernel]] = {"fir": FirKernel}
 
 
+@lru_cache(maxsize=8)  # kernels have no state, and some cost a design
 def build_kernel(settings: EstimatorSettings) -> Kernel:
     """The algorithm that the settings name.
 

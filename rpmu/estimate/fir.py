@@ -32,7 +32,8 @@ def find_table(settings: EstimatorSettings) -> BankTable:
     s = settings
     if abs(s.sample_rate_hz / STREAM_RATE_HZ - 1) < 200e-6:
         return shipped_table(s.nominal_hz, s.performance_class, s.reporting_rate)
-    from rpmu.estimate.design import Plan, design_bank  # here, because it imports scipy
+    from rpmu.estimate.design import design_bank  # here, because they import scipy
+    from rpmu.estimate.plan import Plan
 
     rate = bank_rates(s.nominal_hz, s.performance_class, s.reporting_rate)[-1]
     return design_bank(Plan(s.nominal_hz, s.performance_class, rate, s.sample_rate_hz))

@@ -44,6 +44,8 @@ class EstimatorSettings:
     time_step_limit_ns: int = 5_000
 
     def __post_init__(self) -> None:
+        if self.front_end is not None and not isinstance(self.front_end, FrontEnd):
+            object.__setattr__(self, "front_end", tuple(self.front_end))  # hashable, and not to be changed behind us
         check_class(self.nominal_hz, self.performance_class)
         design_rate(self.nominal_hz, self.reporting_rate)
         least = LEAST_SAMPLES_PER_CYCLE * self.nominal_hz

@@ -1,0 +1,116 @@
+"""A design task: class, rate, nominal frequency and sample rate, and the windows and decimator that follow.
+
+A longer window is quieter and more selective, and later and slower: reporting latency and the step tests bound it.
+The windows below were chosen so that every step margin stays above 1.2 and the rest goes into noise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import firwin
+
+from rpmu.estimate.classes import frequency_range_hz
+
+Floats = NDArray[np.float64]
+
+KAISER_DB = 115.0
+KAISER_BETA = 11.71  # for 115 dB
+M_WINDOWS_S = {10: 1.20, 12: 1.00, 15: 0.80, 20: 0.62, 25: 0.50, 30: 0.38, 50: 0.21, 60: 0.18, 100: 0.12, 120: 0.10}
+P_CYCLES = (2.4, 3.4, 3.4)  # of the three filters, up to 60 reports/s
+TIGHT_DELAY_CYCLES = 0.924  # P at 100 and 120/s: 15.4 ms at 60 Hz, which leaves a millisecond for all the rest
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One design task.
+
+    Attributes:
+        nominal_hz: 50 or 60.
+        performance_class: "P" or "M".
+        rate: reporting rate, one of the standard's.
+        sample_rate_hz: rate of the samples.
+    """
+
+    nominal_hz: int
+    performance_class: str
+    rate: int
+    sample_rate_hz: float
+
+    @property
+    def is_p(self) -> bool:
+        """P class."""
+        return self.performance_class == "P"
+
+    @property
+    def is_tight(self) -> bool:
+        """P class at 100 and 120 reports/s, where latency binds the window to under two cycles."""
+        return self.is_p and self.rate >= 100
+
+    @property
+    def is_slow(self) -> bool:
+        """M class up to 30 reports/s, where noise is no matter."""
+        return not self.is_p and self.rate <= 30
+
+    @property
+    def range_hz(self) -> float:
+        """Half range of the frequency test."""
+        return frequency_range_hz(self.performance_class, self.rate)
+
+    @property
+    def decimation(self) -> int:
+        """Samples per decimated sample: fast classes spend less of their window on the decimator."""
+        if self.is_tight:
+            target = 7000
+        elif self.is_p:
+            target = 2500
+        else:
+            target = 640 if self.is_slow else 1300
+        return max(1, int(self.sample_rate_hz // target))
+
+    @property
+    def bank_rate_hz(self) -> float:
+        """Rate of the bank's input."""
+        return self.sample_rate_hz / self.decimation
+
+    @cached_property
+    def decimator(self) -> Floats:
+        """Taps of the decimator: flat to f0 + 12 Hz, and nothing folds into the band around f0."""
+        if self.decimation == 1:
+            return np.ones(1)
+        transition = self.bank_rate_hz - 2 * (self.nominal_hz + 12)
+        length = (KAISER_DB - 7.95) / (2.285 * 2 * np.pi * transition / self.sample_rate_hz) + 1
+        taps = int(np.ceil(length)) | 1
+        cutoff = self.bank_rate_hz / 2
+        return np.asarray(firwin(taps, cutoff, window=("kaiser", KAISER_BETA), fs=self.sample_rate_hz))
+
+    def decimator_gain(self, frequency_hz: Floats | float) -> Floats:
+        """Magnitude of the decimator at a frequency, relative to the nominal one."""
+        half = len(self.decimator) // 2
+        n = np.arange(-half, half + 1) / self.sample_rate_hz
+
+        def gain(f: Floats | float) -> Floats:
+            return np.asarray(np.cos(2 * np.pi * np.multiply.outer(f, n)) @ self.decimator)
+
+        return np.abs(gain(frequency_hz) / gain(float(self.nominal_hz)))
+
+    @property
+    def windows_s(self) -> tuple[float, float, float]:
+        """Lengths of the three filters, s."""
+        if self.is_tight:
+            outside = (len(self.decimator) // 2 + self.decimation / 2) / self.sample_rate_hz
+            tight = 2 * (TIGHT_DELAY_CYCLES / self.nominal_hz - outside)
+            return tight, tight, tight
+        if self.is_p:
+            return P_CYCLES[0] / self.nominal_hz, P_CYCLES[1] / self.nominal_hz, P_CYCLES[2] / self.nominal_hz
+        whole = M_WINDOWS_S[self.rate]
+        return 0.9 * whole, whole, (0.96 if self.rate in (20, 25) else 1.0) * whole  # their ROCOF is the slowest
+
+    @property
+    def half_lengths(self) -> tuple[int, int, int]:
+        """Taps on one side of the centre, per filter."""
+        a, b, c = (int(w * self.bank_rate_hz / 2) for w in self.windows_s)
+        return a, b, c

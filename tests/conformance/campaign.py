@@ -1,0 +1,68 @@
+"""Which class, rate, chain and estimator is run how densely, and running it on several processes."""
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+
+from rpmu.estimate.bank_table import bank_rates
+from rpmu.estimate.classes import STANDARD_RATES
+from tests.conformance.chain import CHAINS, Chain
+from tests.conformance.limits import Task
+from tests.conformance.runner import Result, Setup, run_steady
+from tests.conformance.steps import run_latency, run_steps
+
+TASKS = [Task(nominal, cls, rate) for nominal, rates in STANDARD_RATES.items() for cls in "PM" for rate in rates]
+REPRESENTATIVE = [Task(60, "P", 60), Task(60, "P", 120), Task(60, "M", 60), Task(60, "M", 30), Task(50, "M", 25)]
+QUICK = [Task(60, "P", 60), Task(60, "M", 60), Task(60, "P", 120)]
+ODD_RATES = [Chain(f"sampled at {rate:g} Hz", sample_rate_hz=rate) for rate in (480.0, 2000.0, 6400.0, 9973.1, 25600.0)]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One estimator behind one chain for one task, and how densely it is tested."""
+
+    setup: Setup
+    thin: bool = True
+    dynamic: bool = True  # steps and latency too
+
+
+def quick_jobs() -> list[Job]:
+    """What `make test` runs: three classes, clean and through the whole analogue chain, and one with three phases."""
+    jobs = [Job(Setup(task, CHAINS["ideal"])) for task in QUICK]
+    jobs += [Job(Setup(QUICK[1], CHAINS["ideal"], phases=3)), Job(Setup(QUICK[0], CHAINS["1khz-adc"]), dynamic=False)]
+    return jobs
+
+
+def full_jobs(*, dense: bool) -> list[Job]:
+    """The whole campaign."""
+    jobs = [Job(Setup(task, CHAINS["ideal"]), thin=not dense) for task in TASKS]
+    jobs += [Job(Setup(task, CHAINS["ideal"], phases=3)) for task in TASKS]
+    # Up to 60/s all P rates are one bank; behind the other chains one of them speaks for all.
+    banks = [t for t in TASKS if t.rate == bank_rates(t.nominal_hz, t.performance_class, t.rate)[-1]]
+    for name in ("1khz", "100hz", "adc", "1khz-adc", "100hz-adc", "adc-10"):
+        jobs += [Job(Setup(task, CHAINS[name])) for task in banks]
+    jobs += [Job(Setup(task, chain), dynamic=False) for chain in ODD_RATES for task in REPRESENTATIVE[::2]]
+    return jobs
+
+
+def peer_jobs(names: Iterable[str]) -> list[Job]:
+    """Every named estimator on the same signals, one and three phases."""
+    tasks = [Task(60, "P", 60), Task(60, "M", 60), Task(60, "M", 10), Task(50, "M", 25)]
+    return [Job(Setup(t, CHAINS["ideal"], phases, name)) for name in names for phases in (1, 3) for t in tasks]
+
+
+def run_job(job: Job) -> list[Result]:
+    """All results of one job."""
+    results = run_steady(job.setup, thin=job.thin)
+    if job.dynamic:
+        results += run_steps(job.setup) + run_latency(job.setup)
+    return results
+
+
+def run_jobs(jobs: list[Job], processes: int) -> Iterator[tuple[Job, list[Result]]]:
+    """Each job with its results, in order."""
+    if processes == 1:
+        yield from ((job, run_job(job)) for job in jobs)
+        return
+    with ProcessPoolExecutor(processes) as pool:
+        yield from zip(jobs, pool.map(run_job, jobs), strict=True)

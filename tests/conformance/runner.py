@@ -1,0 +1,160 @@
+"""Runs test points through a chain and an estimator and keeps the worst of every test."""
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from rpmu.estimate import Estimator, EstimatorSettings
+from rpmu.estimate.reports import Reports
+from rpmu.timing.time_map import TimeMap
+from tests.conformance.cases import Case, build_cases
+from tests.conformance.chain import NOMINAL_V, SECOND, Chain
+from tests.conformance.limits import OFF, Task, steady_limits
+from tests.conformance.signals import SHIFTS, Signal
+
+METRICS = ("TVE", "FE", "RFE")
+UNITS = {"TVE": "%", "FE": "Hz", "RFE": "Hz/s"}
+
+
+@dataclass(frozen=True)
+class Result:
+    """Worst value of one metric of one test, and where it was.
+
+    Attributes:
+        chain, estimator, task, phases, test, metric: what was run.
+        worst, limit: in the metric's unit.
+        point: the test point of the worst value.
+    """
+
+    chain: str
+    estimator: str
+    task: str
+    phases: int
+    test: str
+    metric: str
+    worst: float
+    limit: float
+    point: str
+
+    @property
+    def margin(self) -> float:
+        """limit / worst; below 1 is a miss."""
+        return self.limit / self.worst if self.worst > 0 else OFF
+
+    @property
+    def passed(self) -> bool:
+        return bool(self.worst <= self.limit)
+
+    def as_json(self) -> dict:
+        return {**asdict(self), "margin": round(min(self.margin, 1e12), 6), "passed": self.passed}
+
+
+@dataclass(frozen=True)
+class Setup:
+    """One estimator behind one chain, for one task."""
+
+    task: Task
+    chain: Chain
+    phases: int = 1
+    estimator: str = "fir"
+
+    def settings(self) -> EstimatorSettings:
+        told = self.chain.told or self.chain.front_end
+        return EstimatorSettings(
+            nominal_hz=self.task.nominal_hz,
+            performance_class=self.task.performance_class,
+            reporting_rate=self.task.rate,
+            phases=self.phases,
+            n_channels=self.phases,
+            sample_rate_hz=self.chain.sample_rate_hz,
+            estimator=self.estimator,
+            front_end=told,
+            cic=self.chain.cic,
+        )
+
+    def run(self, signal: Signal, span_s: tuple[float, float], seed: int = 0) -> tuple[Reports, np.ndarray]:
+        """Reports whose instants lie in the span, and those instants, s."""
+        estimator = Estimator(self.settings())
+        reach = 0.5 * estimator.window_s + 0.03  # the equaliser makes windows lopsided by a few ms
+        samples, first_ns = self.chain.sample(signal, self.phases, span_s[0] - reach, span_s[1] + reach, seed)
+        reports = estimator.push(samples, 0, TimeMap(0, first_ns, 1e9 / self.chain.true_rate_hz))
+        t = (reports.time_ns - SECOND * 10**9) / 1e9
+        inside = (t >= span_s[0] - 1e-9) & (t <= span_s[1] + 1e-9)
+        return _select(reports, inside), t[inside]
+
+    def errors(self, signal: Signal, span_s: tuple[float, float], seed: int = 0) -> "Errors":
+        """Errors of the reports whose instants lie in the span."""
+        reports, t = self.run(signal, span_s, seed)
+        if len(t) < 2 or not reports.valid.all():
+            raise AssertionError(f"{self}: {len(t)} reports, {np.count_nonzero(~reports.valid)} of them invalid")
+        truth = signal.truth(t)
+        expected = truth.phasor[:, None] * np.exp(1j * SHIFTS[: self.phases]) * NOMINAL_V * self.chain.magnitude
+        tve = np.abs(reports.phasors - expected) / np.abs(expected)
+        if reports.positive_sequence is not None:
+            own = np.abs(reports.positive_sequence / expected[:, 0] - 1)
+            tve = np.column_stack([tve, own])
+        fe = np.abs(reports.frequency_hz - truth.frequency_hz)
+        rfe = np.abs(reports.rocof_hz_per_s - truth.rocof_hz_per_s)
+        nominal = NOMINAL_V * self.chain.magnitude
+        return Errors(t, 100 * tve.max(axis=1), fe, rfe, reports.phasors[:, 0] / nominal)
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Reports against the truth, arrays over the reports: instants in s, TVE in percent, FE in Hz, RFE in Hz/s."""
+
+    t: np.ndarray
+    tve: np.ndarray
+    fe: np.ndarray
+    rfe: np.ndarray
+    phasor: np.ndarray  # of the first channel, relative to the nominal one
+
+
+def _select(reports: Reports, inside: np.ndarray) -> Reports:
+    return Reports(**{name: None if v is None else v[inside] for name, v in vars(reports).items()})
+
+
+def run_steady(setup: Setup, *, thin: bool, longer: float = 1.0) -> list[Result]:
+    """All tests but the steps.
+
+    Args:
+        setup: what to run.
+        thin: fewer test points.
+        longer: factor on the length of every point; noise needs time to show its worst.
+    """
+    worst: dict[tuple[str, str], tuple[float, str]] = {}
+    cases = build_cases(setup.task, setup.phases, thin=thin, highest_hz=setup.chain.sample_rate_hz / 2)
+    for seed, case in enumerate(cases):
+        if case.test == "magnitude" and setup.chain.magnitude != 1.0:
+            continue  # the chain has its own magnitude
+        for metric, value in zip(METRICS, _worst_of(setup, case, longer, seed), strict=True):
+            key = case.test, metric
+            if key not in worst or value > worst[key][0]:
+                worst[key] = value, case.point
+    results = []
+    for (test, metric), (value, point) in worst.items():
+        limit = steady_limits(setup.task, test)[METRICS.index(metric)]
+        if limit != OFF:
+            results.append(_result(setup, test, metric, value, limit, point))
+    return results
+
+
+def _worst_of(setup: Setup, case: Case, longer: float, seed: int) -> tuple[float, float, float]:
+    begin, end = case.span_s
+    span = case.span_s if case.test == "ramp" else (begin, begin + (end - begin) * longer)
+    errors = setup.errors(case.signal, span, seed)
+    return float(errors.tve.max()), float(errors.fe.max()), float(errors.rfe.max())
+
+
+def _result(setup, test, metric, worst, limit, point):
+    return Result(
+        setup.chain.name,
+        setup.estimator,
+        setup.task.name,
+        setup.phases,
+        test,
+        metric,
+        float(worst),
+        float(limit),
+        point,
+    )

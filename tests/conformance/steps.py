@@ -1,0 +1,92 @@
+"""Step tests by equivalent time, and latency as delivered.
+
+One step gives one point per report. The step is repeated at shifted instants and the points are interleaved by their
+distance to the step, which gives the response on a fine grid.
+"""
+
+import numpy as np
+
+from rpmu.estimate import Estimator
+from rpmu.timing.time_map import TimeMap
+from tests.conformance.chain import SECOND
+from tests.conformance.limits import latency_limit, step_limits, step_thresholds
+from tests.conformance.runner import Result, Setup, _result
+from tests.conformance.signals import step, tone
+
+STEPS = {
+    "magnitude +10 %": {"kx": 0.1},
+    "magnitude -10 %": {"kx": -0.1},
+    "phase +10 degrees": {"ka": np.pi / 18},
+    "phase -10 degrees": {"ka": -np.pi / 18},
+}
+OFFSETS = 20
+FINEST_S = 0.001  # between two shifted steps, for rates whose reports lie far apart
+
+
+def run_steps(setup: Setup, *, offsets: int = OFFSETS) -> list[Result]:
+    """Response times, delay and overshoot, the worst over all steps."""
+    worst: dict[str, tuple[float, str]] = {}
+    for name, depth in STEPS.items():
+        for metric, value in _one_step(setup, depth, offsets).items():
+            if metric not in worst or value > worst[metric][0]:
+                worst[metric] = value, name
+    limits = step_limits(setup.task)
+    return [_result(setup, "step", metric, value, limits[metric], at) for metric, (value, at) in worst.items()]
+
+
+def _one_step(setup, depth, offsets):
+    interval = 1 / setup.task.rate
+    reach = max(step_limits(setup.task).values()) + 2 * interval
+    offsets = max(offsets, round(interval / FINEST_S)) if setup.task.is_p else offsets
+    columns = []
+    for i in range(offsets):
+        at = (i + 0.37) * interval / offsets  # off the grid of reports
+        signal = step(setup.task.nominal_hz, at, **depth)
+        span = (at - reach, at + reach)
+        e = setup.errors(signal, span, seed=i)
+        columns.append(np.stack([e.t - at, e.tve, e.fe, e.rfe, np.abs(e.phasor), np.angle(e.phasor)]))
+    curve = np.concatenate(columns, axis=1)
+    curve = curve[:, np.argsort(curve[0])]
+    return _figures(curve, depth, step_thresholds(setup.task))
+
+
+def _figures(curve, depth, thresholds):
+    t = curve[0]
+    figures = {}
+    for name, values, threshold in zip(("TVE time", "FE time", "RFE time"), curve[1:4], thresholds, strict=True):
+        outside = np.flatnonzero(values > threshold)
+        last = min(outside[-1] + 1, len(t) - 1) if len(outside) else 0
+        figures[name] = float(t[last] - t[max(outside[0] - 1, 0)]) if len(outside) else 0.0
+    size = depth.get("kx", depth.get("ka"))
+    response = ((curve[4] - 1) if "kx" in depth else curve[5]) / size  # 0 before, 1 after
+    figures["delay"] = _half_way(t, response)
+    figures["overshoot"] = float(max(response.max() - 1, -response.min(), 0.0))
+    return figures
+
+
+def _half_way(t, response):
+    """Distance from the step to where the response first passes one half; 1e9 if it never does."""
+    passes = np.flatnonzero((response[:-1] < 0.5) & (response[1:] >= 0.5))
+    if not len(passes):
+        return 1e9
+    i = passes[0]
+    return float(abs(t[i] + (0.5 - response[i]) * (t[i + 1] - t[i]) / (response[i + 1] - response[i])))
+
+
+def run_latency(setup: Setup) -> list[Result]:
+    """Latency as delivered: samples are pushed one by one, and a report's age is that of the newest sample."""
+    estimator = Estimator(setup.settings())
+    rate = setup.chain.true_rate_hz
+    length = estimator.window_s + 3 / setup.task.rate
+    samples, first_ns = setup.chain.sample(
+        tone(setup.task.nominal_hz, setup.task.nominal_hz), setup.phases, 0.0, length
+    )
+    time_map = TimeMap(0, first_ns, 1e9 / rate)
+    bulk = int(estimator.window_s * rate * 0.9)
+    estimator.push(samples[:, :bulk], 0, time_map)
+    late = []
+    for i in range(bulk, samples.shape[1]):
+        reports = estimator.push(samples[:, i : i + 1], i, time_map)
+        late += [(time_map.utc_ns_at(i) - t) / 1e9 for t in reports.time_ns.tolist()]
+    assert late, f"no report within {length} s after {SECOND}"
+    return [_result(setup, "latency", "latency", max(late), latency_limit(setup.task), "as delivered")]
