@@ -222,6 +222,14 @@ def test_reset_forgets_half_a_frame():
     assert decoder.framer.junk_bytes == 0
 
 
+def test_reset_forgets_half_a_configuration():
+    first, *rest = LONG.encode_fragments(len(LONG.encode()) // 2 + 100)
+    decoder = Decoder()
+    decoder.feed(first)
+    decoder.reset()
+    assert [type(event) for event in decoder.feed(b"".join(rest))] == [ProtocolError]
+
+
 def test_datagrams_hold_whole_frames():
     decoder = primed()
     assert decoder.feed_datagram(RAW[0] + RAW[1]) == REPORTS[:2]
@@ -290,6 +298,13 @@ def test_short_configurations_are_not_cut():
     assert [int.from_bytes(fragment[14:16], "big") for fragment in fragments] == [*range(1, len(fragments)), 0xFFFF]
     with pytest.raises(InputError, match="64 to 65535"):
         LONG.encode_fragments(63)
+
+
+def test_the_time_of_a_cut_configuration_is_that_of_its_first_fragment():
+    fragments = LONG.encode_fragments(1000)
+    fragments[-1] = refit(fragments[-1], 6, (6).to_bytes(4, "big"))
+    (config,) = Decoder().feed(b"".join(fragments))
+    assert config.soc == LONG.soc
 
 
 def test_a_configuration_above_65535_bytes():
