@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from rpmu.twin.pruss import AdcErrors, AdcEvent, PruFault
+from tests.pru.encode import halt, image
 from tests.pru.machine import (
     ADC,
     ADCSTAT,
@@ -17,8 +18,10 @@ from tests.pru.machine import (
     FIFO0DATA,
     IRQSTATUS,
     IRQSTATUS_RAW,
+    OPEN_PORT,
     STEPENABLE,
     AdcBench,
+    load_word,
 )
 
 OVERRUN, UNDERFLOW, THRESHOLD, END_OF_SEQUENCE = 8, 16, 4, 2
@@ -128,6 +131,45 @@ def test_only_disable_idle_clear_enable_recovers(event):
     assert recover(adc, clear=False) == 0
     assert recover(adc, wait=False) == 0
     assert recover(adc) > 10
+
+
+def test_clearing_another_flag_does_not_recover():
+    adc = bench()
+    adc.begin()
+    adc.pruss.run_until(50_000)
+    adc.pruss.inject(AdcEvent.FORCE_OVERRUN)
+    adc.write(CTRL, CTRL_RUN & ~1)
+    adc.pruss.run_until(60_000)
+    adc.write(IRQSTATUS, THRESHOLD | END_OF_SEQUENCE | UNDERFLOW)
+    assert recover(adc, disable=False, wait=False, clear=False) == 0
+
+
+def test_without_its_clock_or_power_the_module_stands_still():
+    adc = bench()
+    adc.begin()
+    adc.pruss.run_until(10_000)
+    assert len(adc.drain()) == 6
+    adc.pruss.write_word(CLOCK_GATE, 0)
+    adc.pruss.run_until(100_000)
+    adc.pruss.write_word(CLOCK_GATE, 2)
+    assert adc.read(FIFO0COUNT) == 0
+    assert list(adc.collect(10_000) >> 16)[:3] == [0, 1, 0], "a new scan"
+    adc.write(CTRL, CTRL_RUN | 1 << 4)
+    adc.collect(20_000)
+    assert len(adc.collect(20_000)) == 0
+
+
+def test_a_read_reaches_the_module_half_way_through_its_latency():
+    """The word is ready at cycle 1600; a read of 41 cycles sees it if it was issued 20 cycles before or later."""
+    for issued, seen in ((1579, 0), (1580, 1)):
+        adc = bench(inputs=(0,))
+        adc.pruss.load(0, image(*OPEN_PORT, *load_word("r1", ADC + FIFO0COUNT), halt()))
+        adc.begin()
+        setup = 3 + 1 + 2 + 2  # OPEN_PORT and the address
+        adc.pruss.run_until(issued - setup)
+        adc.pruss.start(0)
+        adc.pruss.run_until(3000)
+        assert adc.pruss.register(0, 1) == seen
 
 
 def test_reading_an_empty_fifo_is_an_underflow():
