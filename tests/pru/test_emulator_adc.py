@@ -191,6 +191,16 @@ def test_one_shot_clears_its_enable():
     assert adc.read(ADCSTAT) == 16
 
 
+def test_the_sequencer_is_busy_one_clock_longer_than_the_conversion():
+    adc = bench(inputs=(0,), mode=0)
+    adc.begin()
+    seen = []
+    for cycle in (1599, 1601, 1666, 1668):
+        adc.pruss.run_until(cycle)
+        seen.append((adc.read(FIFO0COUNT), adc.read(ADCSTAT)))
+    assert seen == [(0, 0x20), (1, 0x30), (1, 0x30), (1, 0x10)]
+
+
 def test_disabling_finishes_the_running_conversion_then_idles():
     adc = bench(inputs=(0, 1, 2))
     adc.begin()
@@ -219,14 +229,25 @@ def test_flags_threshold_and_end_of_sequence():
     assert adc.read(IRQSTATUS) == END_OF_SEQUENCE
 
 
-@pytest.mark.parametrize(("extra_clock", "clocks"), [(False, 10 + 1 + 4 * 14), (True, 10 + 4 * 15)])
-def test_averaging_time_follows_the_chosen_formula(extra_clock, clocks):
-    adc = bench(inputs=(0,), averaging=2, adc=AdcErrors(averaging_extra_clock=extra_clock))
+@pytest.mark.parametrize("extra_clock", [False, True])
+@pytest.mark.parametrize("sample_delay", [0, 5])
+def test_averaging_time_follows_the_chosen_formula(extra_clock, sample_delay):
+    adc = bench(inputs=(0,), sample_delay=sample_delay, averaging=2, adc=AdcErrors(averaging_extra_clock=extra_clock))
     adc.begin()
     first = first_cycle_with(adc, 1, 0)
     second = first_cycle_with(adc, 2, first)
+    clocks = 10 + 4 * (15 + sample_delay) if extra_clock else 10 + 1 + 4 * (14 + sample_delay)
     assert second - first == pytest.approx(clocks * CYCLES_PER_ADC_CLOCK, abs=1)
     assert adc.pruss.statistics().conversions == 8
+
+
+@pytest.mark.parametrize("start", [1000, 1001, 1066])
+def test_a_scan_begins_on_an_edge_of_the_adc_clock(start):
+    adc = bench(inputs=(0,), open_delay=0)
+    adc.pruss.run_until(start)
+    adc.begin()
+    edge = -(-start * 3 // 200)
+    assert first_cycle_with(adc, 1, start) == -(-(edge + 14) * 200 // 3)
 
 
 def test_dropped_and_duplicated_words_slip_the_tags():

@@ -237,6 +237,22 @@ def test_ecap_takes_the_counter_at_edges():
     assert pruss.read_word(ECAP) == 10_000
 
 
+def test_ecap_wraps_to_capture_1_after_the_last_one_asked_for():
+    pruss = Pruss()
+    pruss.set_pin_edges(ECAP_PIN, 0, [100.0, 200.0, 300.0], [1, 0, 1])
+    pruss.write_word(ECAP + 0x28, 1 << 8 | 1 << 2 | (1 << 1 | 1 << 4) << 16)  # two captures: rising, falling
+    pruss.run_until(1000)
+    assert [pruss.read_word(ECAP + 8 + 4 * k) for k in range(4)] == [300, 200, 0, 0]
+
+
+def test_ecap_resets_the_counter_after_a_capture():
+    pruss = Pruss()
+    pruss.set_pin_edges(ECAP_PIN, 0, [100.0, 150.0, 400.0], [1, 0, 1])
+    pruss.write_word(ECAP + 0x28, 1 << 8 | 2 | 2 << 2 | (1 << 1 | 1 << 4) << 16)  # both rising, both reset
+    pruss.run_until(1000)
+    assert [pruss.read_word(ECAP + 8), pruss.read_word(ECAP + 12), pruss.read_word(ECAP)] == [100, 300, 600]
+
+
 def test_ecap_one_shot_stops_after_its_last_capture():
     pruss = Pruss()
     pruss.set_pin_edges(ECAP_PIN, 0, [100.0, 200.0, 300.0, 400.0], [1, 0, 1, 0])
