@@ -16,21 +16,24 @@ from dataclasses import dataclass
 from rpmu import rooms
 from rpmu.acquire import AcquisitionInfo
 from rpmu.acquire.gps_port import GpsPort
-from rpmu.acquire.layout import STATE_FAULT
 from rpmu.acquire.link import Pace, PruLink
 from rpmu.acquire.ring import RingReader, RingStatistics
 from rpmu.acquire.sampler import bring_up
 from rpmu.config import Config
+from rpmu.errors import HardwareError
+from rpmu.host_time import HostTime
 from rpmu.measurement import Measurement
 from rpmu.pipeline import Calibration, Pipeline
 from rpmu.serve import PmuServer, contents
 from rpmu.serve.statistics import ServerStatistics
 from rpmu.timing.keeper import TimeKeeper
+from rpmu.timing.receiver import pmtk_setup, ubx_setup
+from rpmu.timing.source import TimeSource
 from rpmu.timing.status import TimeStatus
+from rpmu.timing.system import SystemTimeKeeper
 
 log = logging.getLogger(__name__)
 
-SILENT_POLLS = 100  # polls without a heartbeat after which the PRU is started again
 
 Observer = Callable[[Measurement], None]
 
@@ -71,6 +74,7 @@ class _Run:
     info: AcquisitionInfo
     reader: RingReader
     pipeline: Pipeline
+    host_time: HostTime | None
 
 
 @dataclass(frozen=True)
@@ -133,6 +137,7 @@ class Daemon:
         await self.server.start()
         try:
             await self._begin()
+            self._configure_receiver()
         except BaseException:
             await self.stop()
             raise
@@ -142,15 +147,31 @@ class Daemon:
         config = self._config
         info = await bring_up(self._link, config.sampler_settings(), self._pace)
         log.info("sampling %d channels at %.3f Hz", info.channels, float(info.sample_rate_hz))
+        reader = RingReader(self._link.window(), info)
+        keeper, host_time = self._time_source(info, reader)
         pipeline = Pipeline(
             info,
-            TimeKeeper(info, rooms.timing_settings(config), rooms.leap_schedule(config)),
+            keeper,
             rooms.estimator_settings(config),
             self._calibration,
             contents.has_positive_sequence(config),
             config.server.status_analogs,
         )
-        self._current = _Run(info, RingReader(self._link.window(), info), pipeline)
+        self._current = _Run(info, reader, pipeline, host_time)
+
+    def _time_source(self, info: AcquisitionInfo, reader: RingReader) -> tuple[TimeSource, HostTime | None]:
+        """A fresh source of time, and what feeds it if that is the host's clock."""
+        settings, leaps = rooms.timing_settings(self._config), rooms.leap_schedule(self._config)
+        if self._config.time.source == "gps":
+            return TimeKeeper(info, settings, leaps), None
+        keeper = SystemTimeKeeper(info, settings, leaps)
+        return keeper, HostTime(keeper, reader.newest_scan, float(info.scan_rate_hz))
+
+    def _configure_receiver(self) -> None:
+        """Ask for the sentences that are read; a receiver that does not understand goes on as it is."""
+        if self._gps is not None and self._config.gps.configure:
+            for message in (*pmtk_setup(), *ubx_setup()):
+                self._gps.write(message)
 
     @property
     def _run(self) -> _Run:
@@ -165,6 +186,8 @@ class Daemon:
     async def stop(self) -> None:
         """Stop sampling, end every connection, give the hardware back."""
         await self.server.stop()
+        if self._current is not None and self._current.host_time is not None:
+            await self._current.host_time.stop()
         self._link.stop()
         self._link.close()
         if self._gps is not None:
@@ -176,23 +199,22 @@ class Daemon:
         Raises:
             HardwareError: the receiver's port went away, or the PRU cannot be started again.
         """
-        reader, pipeline = self._run.reader, self._run.pipeline
+        reader, pipeline, host_time = self._run.reader, self._run.pipeline, self._run.host_time
         await self._pace(self._config.sampling.poll_interval_s)
         for item in reader.poll():
             for measurement in pipeline.feed(item):
                 self._send(measurement)
         if self._gps is not None and (data := self._gps.read()):
             pipeline.feed_nmea(data)
-        await self._revive(reader.statistics())
+        if host_time is not None:
+            host_time.step()
+        trouble = reader.trouble()
+        if trouble is not None:
+            await self._revive(trouble)
 
-    async def _revive(self, ring: RingStatistics) -> None:
-        """Start the firmware again if it stopped on a fault or is silent; the time has to be found anew."""
-        if ring.state == STATE_FAULT:
-            log.error("the firmware stopped on fault %d: starting it again", ring.fault)
-        elif ring.heartbeat_age_polls > SILENT_POLLS:
-            log.error("the PRU is silent: starting it again")
-        else:
-            return
+    async def _revive(self, trouble: HardwareError) -> None:
+        """Start the firmware again; the time has to be found anew."""
+        log.error("%s; starting it again", trouble)
         self._restarts += 1
         self._earlier = self._earlier.plus(self._run)
         await self._begin()

@@ -1,8 +1,8 @@
 """From what the ring and the GPS receiver deliver to measurements, without I/O: acquire -> timing -> estimate.
 
-    SampleBlock -> TimeKeeper.feed_block     (scans pass)         -> Estimator.push(volts, index, map) -> Measurement
-    PpsEvent    -> TimeKeeper.feed_event     (a second begins)
-    NMEA bytes  -> TimeKeeper.feed_nmea      (which second it was)
+    SampleBlock -> TimeSource.feed_block     (scans pass)         -> Estimator.push(volts, index, map) -> Measurement
+    PpsEvent    -> TimeSource.feed_event     (a second begins)
+    NMEA bytes  -> TimeSource.feed_nmea      (which second it was)
 
 A sample's instant is its newest scan minus the decimator's group delay; the map is that of the PPS channel, and each
 channel's skew against it is a delay of its front end. Samples are numbered without holes: what the ring lost is
@@ -25,7 +25,7 @@ from rpmu.estimate.reports import Reports
 from rpmu.estimate.settings import EstimatorSettings
 from rpmu.measurement import Measurement
 from rpmu.timing import TimeMap
-from rpmu.timing.keeper import TimeKeeper
+from rpmu.timing.source import TimeSource
 from rpmu.timing.status import TimeStatus, status_word
 
 PPS_PRESENT_S = 1.5  # a second and a half without an edge is a PPS that is not there
@@ -72,7 +72,7 @@ class Pipeline:
     def __init__(
         self,
         info: AcquisitionInfo,
-        keeper: TimeKeeper,
+        keeper: TimeSource,
         settings: EstimatorSettings,
         calibration: Calibration,
         positive_sequence: bool = True,

@@ -81,6 +81,10 @@ class RingReader:
         self._heartbeat = heartbeat
         return [*events, *blocks]
 
+    def newest_scan(self) -> int:
+        """Number of the newest complete scan, as of now, extended like those of the blocks."""
+        return nearest(self._status(layout.STATUS_SCANS), self._next_scan)
+
     def trouble(self) -> HardwareError | None:
         """Why the firmware does not sample any more, or None if it does. Cheap enough to ask after every poll."""
         state = self._status(layout.STATUS_STATE)

@@ -102,6 +102,9 @@ class Gps:
     """The GPS receiver's serial port. The PPS itself comes through the ADC."""
 
     device: str = setting("/dev/pmu-gnss", "Serial device with NMEA sentences.", example="/dev/ttyS4")
+    configure: bool = setting(
+        True, "Ask the receiver for the sentences we read (MediaTek and u-blox); others ignore it."
+    )
     baud_rate: int = setting(
         9600, "Its speed.", choices=(4800, 9600, 19200, 38400, 57600, 115200, 230400, 460800, 921600)
     )
@@ -111,7 +114,11 @@ class Gps:
 class Time:
     """From PPS edges to UTC."""
 
-    source: Literal["gps"] = setting("gps", "What names the seconds and marks them.", choices=("gps",))
+    source: Literal["gps", "system"] = setting(
+        "gps",
+        "gps: PPS and NMEA. system: the host's clock, kept by chrony (NTP, PTP), with chrony's own error bound.",
+        choices=("gps", "system"),
+    )
     pps_delay_ns: float = setting(
         0.0, "Delay of the PPS up to the ADC pin: antenna cable (about 5 ns/m) and buffers.", low=-1e6, high=1e6
     )
