@@ -73,7 +73,6 @@ adc_stop:
     ldi32 r7, MAX_SCAN_TICKS
 1:  lbbo r4, ADC, ADC_ADCSTAT, 4
     jump_eq r4.b0, ADC_ADCSTAT_IDLE, 2f
-    beat
     lbco r5, IEP, IEP_COUNT, 4
     sub  r5, r5, r6
     jump_le r5, r7, 1b
@@ -102,7 +101,6 @@ adc_start:
     sbco r4, DRAM0, EPOCH, 4
     sbbo r4, STATUS, STATUS_EPOCH, 4
     lbco SINCE, IEP, IEP_COUNT, 4
-    mov  NOW, SINCE
     jmp  LINK
 
 /* ---- errors ---- */

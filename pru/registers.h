@@ -19,7 +19,7 @@
 #define LINK r3.w2                          /* return address of a routine called from the main flow */
 #define HEARTBEAT r12
 #define SAMPLES r13                         /* STATUS_SAMPLES_WRITTEN */
-#define REF_COUNTER r14                     /* the counter when scan number REF_SCAN was found fresh in the FIFO; */
+#define REF_COUNTER r14                     /* the counter when scan number REF_SCAN was found, a number that is certain: */
 #define REF_SCAN r15                        /* from these two, scans are numbered anew after a restart or a slip */
 #define STATUS r16                          /* addresses */
 #define PARAMS r17
@@ -43,7 +43,7 @@
 #define FLAG_ARMED 4                        /* PPS: the ADC has seen low, the next high sample is an edge */
 #define FLAG_PIN 5                          /* PPS: the R31 input is watched */
 #define FLAG_PIN_LOW 6                      /* PPS: it was low at PIN_LOW_AT */
-#define FLAG_BLOCK_TIMED 7                  /* BLOCK_START is a look at the FIFO that came in time */
+#define FLAG_FRESH 7                        /* the newest scan was found as it came: NOW is when */
 
 /* ---- DRAM0 ---- */
 #define RAW 0x00                            /* 7 words: the newest scan as read; address 0, so that RAW + 4k is 4k */
@@ -58,14 +58,14 @@
 #define SCAN_TICKS 0x5C                     /* counter ticks per scan, rounded */
 #define STALL_TICKS 0x60
 #define BLOCK_TICKS 0x64                    /* from the last sample of a block to the last of the next */
-#define PIN_TICKS 0x68                      /* so long after a scan the next one cannot be there yet */
-#define MEASURE_SCANS 0x6C
-#define MEASURE_START 0x70
-#define BLOCKS 0x74                         /* STATUS_BLOCKS_WRITTEN */
-#define BLOCK_AT 0x78                       /* the open block, */
-#define BLOCK_SIZE 0x7C                     /* its size, */
-#define RING_END 0x80                       /* and where the last slot ends (read together) */
-#define BLOCK_START 0x84                    /* the counter at the last sample ahead of the open block */
+#define EXPECTED_TICKS 0x68                 /* from REF_SCAN to the last sample ahead of the open block (read together) */
+#define PIN_TICKS 0x6C                      /* so long after a scan the next one cannot be there yet */
+#define MEASURE_SCANS 0x70
+#define MEASURE_START 0x74
+#define BLOCKS 0x78                         /* STATUS_BLOCKS_WRITTEN */
+#define BLOCK_AT 0x7C                       /* the open block, */
+#define BLOCK_SIZE 0x80                     /* its size, */
+#define RING_END 0x84                       /* and where the last slot ends (read together) */
 #define END_SCAN 0x88                       /* scan number of the open block's last sample if nothing got lost */
 #define BAD_SCANS 0x8C                      /* substituted in the open block, the last of them, */
 #define LAST_BAD_SCAN 0x90

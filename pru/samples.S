@@ -56,7 +56,6 @@ comb:                                       // one channel: as above, r8, r9, r1
 
     jump_eq DISCARD, 0, 1f
     sub  DISCARD, DISCARD, 1                // not whole yet: the next one overwrites it
-    jal  INNER_LINK, time_block             // the last of these is where the first block's time begins
     jmp  store_pps
 1:  jump_ne BLOCK_LEFT, BLOCK_SAMPLES, 2f
     jal  INNER_LINK, open_block
@@ -80,31 +79,28 @@ open_block:
     sbbo r4, r8, BLOCK_SEQ, 16              // BLOCK_SEQ, FIRST_SCAN, COUNTER, EPOCH
     jmp  INNER_LINK
 
-/* One sample ahead of a block: from here to its last sample is BLOCK_TICKS, if the look at the FIFO was in time. */
-time_block:
-    clr  FLAGS, FLAGS, FLAG_BLOCK_TIMED
-    jump_ne REF_SCAN, SCAN, 1f
-    sbco NOW, DRAM0, BLOCK_START, 4
-    set  FLAGS, FLAGS, FLAG_BLOCK_TIMED
-1:  jmp  INNER_LINK
-
-/* The last sample of a block has been stored: publish it, unless the ADC has latched meanwhile. */
+/* The last sample of a block has been stored: publish it, unless the ADC has latched meanwhile, or the block took another
+ * time than its scans should (a scan that vanished whole leaves no slip of the tags, nor does a sequencer that paused). */
 close_block:
     lbbo r4, ADC, ADC_IRQSTATUS_RAW, 4
     and  r5, r4, ADC_IRQ_ERRORS
     jump_eq r5, 0, 1f
     jmp  adc_error
 1:  sbbo r4, STATUS, STATUS_ADC_STATUS, 4
-    jump_clear FLAGS, FLAG_BLOCK_TIMED, 2f
-    jump_ne REF_SCAN, SCAN, 2f
-    lbco r5, DRAM0, BLOCK_START, 4          // a whole scan that vanished leaves no slip of the tags, but a block that
-    lbco r6, DRAM0, SCAN_TICKS, 12          // took too long (r6 scan, r7 stall, r8 block ticks)
-    sub  r5, NOW, r5
-    sub  r5, r5, r8
+    lbco r6, DRAM0, SCAN_TICKS, 16          // r6 scan, r7 stall, r8 block, r9 expected ticks
+    add  r9, r9, r8
+    sbco r9, DRAM0, EXPECTED_TICKS, 4
+    jump_clear FLAGS, FLAG_FRESH, 2f        // no telling: the next block's end will
+    sub  r5, NOW, REF_COUNTER
+    sub  r5, r5, r9
     lsr  r6, r6, 2                          // a quarter of a scan either way: many times what a look costs
     add  r5, r5, r6
     add  r6, r6, r6
     jump_gt r5, r6, count_slip
+    mov  REF_COUNTER, NOW
+    mov  REF_SCAN, SCAN
+    ldi  r9, 0
+    sbco r9, DRAM0, EXPECTED_TICKS, 4
 
 2:  mov  r5, HIGH_WATER
     lbco r8, DRAM0, BAD_SCANS, 12           // r8 substituted in this block, r9 the last of them, r10 from before
@@ -140,10 +136,6 @@ close_block:
     add  r4, r4, 1
     sbco r4, DRAM0, BLOCKS, 4
     sbbo r4, STATUS, STATUS_BLOCKS_WRITTEN, 4
-    clr  FLAGS, FLAGS, FLAG_BLOCK_TIMED
-    jump_ne REF_SCAN, SCAN, fresh_block
-    sbco NOW, DRAM0, BLOCK_START, 4
-    set  FLAGS, FLAGS, FLAG_BLOCK_TIMED
 
 /* Point to an empty block at BLOCK_AT; called by INNER_LINK, and the end of close_block. */
 fresh_block:
@@ -155,13 +147,9 @@ fresh_block:
     ldi  HIGH_WATER, 0
     jmp  INNER_LINK
 
-/* The scan numbers went wrong somewhere in this block: go back to where it began, and let the counter count. */
 count_slip:
     count_up STATUS_COUNT_SLIPS, r4
-    lsl  r4, DECIMATION, 6
-    sub  REF_SCAN, SCAN, r4
-    lbco REF_COUNTER, DRAM0, BLOCK_START, 4
-    jmp  restart
+    jmp  restart                            // numbers go on from REF, which is from before whatever went wrong
 
 /* ---- after a (re)start of the ADC ---- */
 

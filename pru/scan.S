@@ -1,8 +1,9 @@
 /* scan.S: the run loop: wait for a scan, read it, keep its number right.
  *
  * A scan that comes in order is the one after the last, and costs nothing more. After a restart or a slip of the tags
- * the number comes from the counter: scan = REF_SCAN + (counter - REF_COUNTER) / ticks per scan, rounded. REF is only
- * taken from scans that were found as they came (not from a backlog), so it is right within a small part of a scan.
+ * the number comes from the counter: scan = REF_SCAN + (counter - REF_COUNTER) / ticks per scan, rounded. REF is the
+ * last scan whose number is certain: the first after a (re)start, then the last of each block that took the time it
+ * should (samples.S). It is never taken from a backlog, so it is right within a small part of a scan.
  */
 
 /* ---- between two scans ---- */
@@ -30,7 +31,7 @@ look:
 
 /* ---- a whole scan is there: r26.b0 words ---- */
 
-/* Read the word of one step; the tag must be the step's. Leaves the loop after the last step of the scan. */
+/* Read the word of one step. If it is not of that step, `slip` wants it in r11. */
 .macro read_step register, tag
     lbbo \register, FIFO, 0, 4
     mov  r11, \register
@@ -69,9 +70,9 @@ scan_numbered:
     mov  SINCE, NOW
     ldi  r4, 0
     sbco r4, DRAM0, TRIES, 4
-    jump_ge r26.b0, WORDS, 1f               // a backlog: NOW is late, no reference
-    mov  REF_COUNTER, NOW
-    mov  REF_SCAN, SCAN
+    set  FLAGS, FLAGS, FLAG_FRESH
+    jump_lt r26.b0, WORDS, 1f
+    clr  FLAGS, FLAGS, FLAG_FRESH           // a backlog
 1:  jal  LINK, store_scan
     lbco r4, IEP, IEP_COUNT, 4
     sub  r4, r4, NOW
@@ -154,6 +155,7 @@ substitute:
     sub  r11, r11, 1
     sbco r11, DRAM0, MISSING, 4
     sbco r26, DRAM0, FOUND, 4
+    clr  FLAGS, FLAGS, FLAG_FRESH
     jal  LINK, drop_event
     add  SCAN, SCAN, 1
     lbco r4, DRAM0, BAD_SCANS, 4
@@ -178,16 +180,28 @@ after_restart:
     jal  INNER_LINK, divide
     sub  r9, r9, r26
     sbco r9, DRAM0, GRID_OFFSET, 4
-    mov  r26, r8
-    jump_set r11, 31, take_next
-    jump_eq r11, 0, take_next
+    jump_set r11, 31, 1f
+    jump_eq r11, 0, 1f
     sub  r11, r11, 1
     add  SCAN, SCAN, r11
+1:  add  REF_SCAN, SCAN, 1
+    add  r28, DECIMATION, DECIMATION        // this scan is already in the decimator
+    sub  r28, r28, 1
+    jal  LINK, expect_from_here
+    mov  r26, r8
 take_next:
     lbco r4, DRAM0, NEXT_RAW, 28
     sbco r4, DRAM0, RAW, 28
     add  SCAN, SCAN, 1
     jmp  scan_numbered
+
+/* REF_SCAN has been found NOW, and r28 scans later the decimator has filled and the first block begins. */
+expect_from_here:
+    mov  REF_COUNTER, NOW
+    lbco r29, DRAM0, SCAN_TICKS, 4
+    multiply
+    sbco r26, DRAM0, EXPECTED_TICKS, 4
+    jmp  LINK
 
 /* r11 = scans in r4 ticks, rounded. Exact over a whole wrap of the counter: ticks * MEASURED_SCANS / MEASURED_CYCLES in
  * 64 bits. Keeps r26.b0. */

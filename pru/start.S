@@ -182,7 +182,8 @@ measured:
     set  FLAGS, FLAGS, FLAG_PIN
 1:  ldi  SCAN, 0                            // numbers begin: this one is 0 and not stored
     ldi  REF_SCAN, 0
-    mov  REF_COUNTER, NOW
+    add  r28, DECIMATION, DECIMATION
+    jal  LINK, expect_from_here
     ldi32 r26, PRU_SHARED_RAM + RING_OFFSET
     sbco r26, DRAM0, BLOCK_AT, 4
     ldi  SAMPLES, 0

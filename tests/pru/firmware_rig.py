@@ -89,6 +89,7 @@ class Rig:
     adc: AdcErrors = field(default_factory=AdcErrors)
     seed: int = 1
     boot: bool = True
+    image: bytes | None = None  # in place of the shipped one
     blocks: list[Block] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
 
@@ -99,7 +100,7 @@ class Rig:
         self.pruss.dram0[:] = memoryview(rng.integers(0, 2**32, 2048, np.uint32))
         self.words = self.pruss.shared_ram
         self.words[layout.STATUS_MAGIC // 4] = 0
-        self.pruss.load(0, shipped_image("bin").read_bytes())
+        self.pruss.load(0, self.image or shipped_image("bin").read_bytes())
         self.pruss.start(0)
         self.pruss.set_pulses(PPS_AIN, [0.0], [0.0], 3333.0)
         self.waves_until = 0

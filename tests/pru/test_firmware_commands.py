@@ -5,13 +5,15 @@ from __future__ import annotations
 import dataclasses
 import itertools
 
+import numpy as np
 import pytest
 
 from rpmu.acquire import layout
+from rpmu.acquire.link import shipped_image
 from rpmu.twin.pruss import AdcEvent, PruFault
 from tests.pru.firmware_rig import IEP_COUNT_ADDRESS, SECOND, Rig, Setup
 
-ADC_CTRL, ADC_STEPENABLE = 0x44E0D040, 0x44E0D054
+ADC_CTRL, ADC_STEPENABLE, ADC_CLOCK_GATE = 0x44E0D040, 0x44E0D054, 0x44E004BC
 
 
 def test_boot_needs_nothing_from_memory_and_reports_itself():
@@ -30,6 +32,32 @@ def test_boot_and_stop_leave_the_closed_port_alone():
     assert rig.command(layout.COMMAND_STOP) == layout.STATE_IDLE  # an access to the ADC would be a PruFault
     with pytest.raises(PruFault):
         rig.pruss.read_word(ADC_CTRL)  # its clock is still off
+
+
+def test_nothing_that_a_predecessor_left_matters():
+    rig = Rig(boot=False)
+    rng = np.random.default_rng(2)
+    for register in range(30):
+        rig.pruss.set_register(0, register, int(rng.integers(0, 2**32)))
+    rig.pruss.write_word(0x22020, 3)  # CTBIR0, CTBIR1: constants 24 to 27 elsewhere
+    rig.pruss.write_word(0x22024, 5)
+    rig.pruss.write_word(0x2E000, 0x551)  # the counter adds 5 ...
+    rig.pruss.write_word(0x2E048, 100_000)  # ... and compare 0 resets it
+    rig.pruss.write_word(0x2E040, 3)
+    rig.pruss.write_word(ADC_CLOCK_GATE, 2)
+    rig.pruss.write_word(0x44E0D02C, 0x7FF)  # interrupts, DMA, one step of another owner, words in the FIFO
+    rig.pruss.write_word(0x44E0D038, 3)
+    rig.pruss.write_word(ADC_CTRL, 7)
+    rig.pruss.write_word(ADC_STEPENABLE, 1 << 3)
+    rig.run(0.0005)
+    rig.start().read_for(0.05)
+    assert set(rig.gaps()) == {0}
+    assert rig.blocks[0].first_scan == 15
+    assert all(abs(rig.drift_scans(rig.blocks[0], block)) < 0.05 for block in rig.blocks)
+    assert np.ptp(rig.samples()) > 20_000  # the sine on AIN0, 900 of 4096 counts either way
+    counters = ("RESTARTS", "EVENTS_DROPPED", "EVENTS_WRITTEN", "TAG_SLIPS", "LOST_SCANS")
+    assert {rig.status(name) for name in counters} == {0}
+    assert rig.pruss.read_word(0x44E0D02C) == rig.pruss.read_word(0x44E0D038) == 0
 
 
 def test_magic_is_written_last():
@@ -191,6 +219,36 @@ def test_scans_slower_than_the_limit_are_a_fault():
     rig.write_parameters(Setup(delays=((200, 0), (900, 50))))
     assert rig.command(layout.COMMAND_START, patience_s=0.2) == layout.STATE_FAULT
     assert rig.status("FAULT") == layout.FAULT_ADC_SILENT
+
+
+def test_adc_whose_clock_does_not_come_is_absent():
+    rig = Rig()
+    rig.write_parameters(GOOD)
+    rig.param("COMMAND", layout.COMMAND_START)
+    rig.param("COMMAND_SEQ", rig.status("COMMAND_ACK") + 1)
+    while rig.pruss.read_word(ADC_CLOCK_GATE) != 2:
+        rig.pruss.run_until(rig.pruss.cycle + 1)
+    rig.pruss.write_word(ADC_CLOCK_GATE, 0)  # between the firmware's write and its first look
+    heartbeat = rig.status("HEARTBEAT")
+    rig.run(0.0005)
+    assert rig.status("STATE") == layout.STATE_MEASURING
+    assert rig.status("HEARTBEAT") > heartbeat
+    rig.run(0.001)
+    assert (rig.status("STATE"), rig.status("FAULT")) == (layout.STATE_FAULT, layout.FAULT_ADC_ABSENT)
+    rig.start().read_for(0.02)
+    assert len(rig.blocks) >= 2
+
+
+def test_module_with_another_revision_is_refused_and_shown():
+    image = np.frombuffer(shipped_image("bin").read_bytes(), "<u4").copy()
+    expects = np.flatnonzero(image & 0xFFFFFF00 == 0x24473000)  # ldi, 0x4730: the only place that names the revision
+    assert len(expects) == 1
+    image[expects] += 0x100
+    rig = Rig(image=image.tobytes())
+    rig.write_parameters(GOOD)
+    assert rig.command(layout.COMMAND_START) == layout.STATE_FAULT
+    assert rig.status("FAULT") == layout.FAULT_ADC_ABSENT
+    assert rig.status("ADC_REVISION") == 0x47300001
 
 
 def test_sequencer_that_someone_else_drives_is_a_fault_not_a_hang():

@@ -136,6 +136,21 @@ def test_pin_edges_lie_inside_their_interval(bit):
     assert max(widths) < 600  # ticks: while a scan is worked on
 
 
+def test_pin_that_is_low_for_a_moment_only_is_seen_truly_or_not_at_all():
+    rig = Rig(Setup(pin=14)).start()
+    offset = counter_offset(rig)
+    falls = rig.pruss.cycle + 10_000 + np.arange(1200) * 3_333.777  # rises 20 ticks later: about one look
+    rises = falls + 20
+    rig.pruss.set_pin_edges(0, 14, [rig.pruss.cycle + 5_000.0], [1.0])
+    rig.pruss.set_pin_edges(0, 14, np.ravel(np.column_stack([falls, rises])), np.tile([0.0, 1.0], 1200))
+    rig.read_for(0.024, 0.00002)
+    seen = [event for event in rig.events if event.before + offset > falls[0] - 100]
+    assert len(seen) > 300
+    for event in seen:
+        inside = (rises - offset >= event.before - 1) & (rises - offset <= event.after + 1)
+        assert inside.sum() == 1
+
+
 def counter_offset(rig: Rig) -> int:
     """Emulator cycle at which the counter was 0."""
     return rig.pruss.cycle - rig.pruss.read_word(0x2E00C)
