@@ -210,7 +210,7 @@ class Pruss:
         """Supply the smooth part of an input's voltage; consecutive calls append.
 
         The voltage between the points is a six-point Lagrange interpolation, so the span that can be sampled begins
-        two points after the first and ends three points before the last one supplied so far. A call that starts one
+        two points after the first and ends two points before the last one supplied so far. A call that starts one
         step after the last point, with the same step, continues it. A different step starts a new piece: let it
         overlap the old one by six points.
 

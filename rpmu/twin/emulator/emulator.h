@@ -138,7 +138,7 @@ const Fault *emulator_host_fault(const Emulator *emulator);
 /* Analog world. Voltage of an input = smooth part + pulse part; an input that is sampled needs one of them.
  * Smooth part: `count` values at start_cycle + k * step_cycles, six-point Lagrange interpolation. A call that goes on
  * where the last one ended (same step) extends it. Returns false without memory or if it neither continues nor starts
- * later. Needs three points before and after the sampled instant.
+ * later. An instant can be sampled when three points lie at or before it and three after it.
  * Pulses: at each edge the driving level changes; the pin follows through an RC of time constant tau (0: at once),
  * starting at 0 V. Edges rise in time and are not earlier than what was already sampled (else false). */
 bool emulator_add_waveform(Emulator *emulator, int ain, double start_cycle, double step_cycles, const double *volts,
