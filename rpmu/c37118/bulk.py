@@ -265,9 +265,8 @@ def _read_phasors(pairs: NDArray[Any], pmu: PmuConfig) -> NDArray[np.complex128]
         return np.ascontiguousarray(_floats(pairs)).view(np.complex128)[:, :, 0]
     second = _floats(pairs[:, :, 1])
     if not is_polar:
-        phasors = (_floats(pairs[:, :, 0]) + 1j * second) * [channel.scale for channel in pmu.phasors]
-        phasors[np.isnan(phasors)] = complex(np.nan, np.nan)
-        return _scaled(phasors, pmu, -1)
+        phasors = _floats(pairs[:, :, 0]) + 1j * second  # a NaN in one part spreads to both in the product
+        return _scaled(phasors * np.array([channel.scale for channel in pmu.phasors], np.complex128), pmu, -1)
     if is_float:
         return _rect(_floats(pairs[:, :, 0]), second)
     magnitude = pairs[:, :, 0].astype(np.uint16).astype(np.float64) * [channel.scale for channel in pmu.phasors]
@@ -320,7 +319,7 @@ def _write_integer_phasors(pairs: NDArray[Any], pmu: PmuConfig, phasors: NDArray
     with np.errstate(divide="ignore", invalid="ignore"):
         counts = phasors / [channel.scale for channel in pmu.phasors]
     if pmu.format & Format.POLAR:
-        magnitude, angle = np.abs(counts), np.angle(phasors) / ANGLE_UNIT_RAD
+        magnitude, angle = np.abs(counts), np.angle(counts) / ANGLE_UNIT_RAD
         missing = ~(magnitude < 65535.5) | np.isnan(angle)
         first = np.where(missing, -MISSING, np.rint(np.where(missing, 0, magnitude))).astype(np.uint16).view(np.int16)
         second = _int16(np.where(missing, np.nan, angle))

@@ -85,9 +85,9 @@ class Decoder:
         """One frame whose envelope has been checked."""
         try:
             head = read_head(raw)
-            is_data = head.kind >> 4 == FrameType.DATA
         except ProtocolError as error:
             return error
+        is_data = head.kind >> 4 == FrameType.DATA
         try:
             if is_fragment(raw):
                 frame: Frame | None = self._fragments.add(head, raw)

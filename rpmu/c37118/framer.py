@@ -20,7 +20,7 @@ from rpmu.c37118.envelope import CRC_START, MAX_FRAME_SIZE, MIN_FRAME_SIZE, SYNC
 from rpmu.c37118.errors import ProtocolError
 
 CRC_BYTES_PER_BYTE = 32
-_MAX_CREDIT = 32 * MAX_FRAME_SIZE
+_MAX_CREDIT = CRC_BYTES_PER_BYTE * MAX_FRAME_SIZE
 _PLAUSIBLE_VERSIONS = (1, 2, 3)  # 3 is C37.118.2-2024: cut out whole, refused later by name
 _SIZE_KNOWN_AFTER = 4
 

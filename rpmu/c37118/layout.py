@@ -16,7 +16,7 @@ from cmath import polar, rect
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import isinf, isnan, nan
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rpmu.c37118.channels import AnalogChannel, PhasorChannel, PmuConfig
 from rpmu.c37118.envelope import MIN_FRAME_SIZE
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from rpmu.c37118.config import ConfigFrame
 
 Number = int | float
-Values = tuple[Number, ...]
+Values = tuple[Any, ...]  # numbers as on the wire: STAT and digitals int, the others int or float by FORMAT
 
 MISSING = -0x8000  # 0x8000 as int16
 ANGLE_UNIT_RAD = 1e-4
@@ -107,7 +107,7 @@ class PmuLayout:
             freq,
             dfreq,
             analogs,
-            values[self.digitals_at : self.stop],  # type: ignore[arg-type]  # the layout makes them integers
+            values[self.digitals_at : self.stop],
             Stat(values[self.start]),
         )
 
@@ -115,12 +115,12 @@ class PmuLayout:
         """The same numbers as they are on the wire, only sorted."""
         pairs = values[self.start + 1 : self.freq_at]
         return PmuRaw(
-            values[self.start],  # type: ignore[arg-type]  # the layout makes STAT and the digitals integers
+            values[self.start],
             tuple(zip(pairs[::2], pairs[1::2], strict=True)),
             values[self.freq_at],
             values[self.freq_at + 1],
             values[self.analogs_at : self.digitals_at],
-            values[self.digitals_at : self.stop],  # type: ignore[arg-type]
+            values[self.digitals_at : self.stop],
         )
 
     def write(self, data: PmuData) -> Values:
@@ -268,8 +268,7 @@ def _read_polar(channel: PhasorChannel, magnitude: Number, angle: Number) -> com
 def _write_polar(channel: PhasorChannel, z: complex) -> tuple[int, int]:
     if channel.angle_rad:
         z *= _rect(1.0, channel.angle_rad)
-    magnitude, angle = polar(z)
-    counts = magnitude / channel.scale if channel.scale else nan
+    counts, angle = polar(complex(z) / channel.scale) if channel.scale else (nan, nan)
     if isnan(angle) or not counts < 65535.5:
         return -MISSING, MISSING
     return round(counts), round(angle / ANGLE_UNIT_RAD)

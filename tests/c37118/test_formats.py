@@ -156,6 +156,17 @@ def test_cfg3_scales_and_subtracts_its_angle(fmt):
     assert again.analogs == (21.5,)
 
 
+@pytest.mark.parametrize("fmt", [Format.INTEGER, Format.POLAR])
+def test_a_negative_scale_turns_the_phasor_round(fmt):
+    pmu = replace(config_of(fmt).pmus[0], phasors=(PhasorChannel("V", scale=-0.01),) * 2)
+    config = ConfigFrame3(1, (pmu,), 50)
+    frame = DataFrame.build(config, 2, 3, [PmuData((100 + 50j, -3j), 50, 0, (5.0,), (0, 0))])
+    assert frame.pmus[0].phasors == pytest.approx((100 + 50j, -3j), rel=1e-3)
+    block = DataBlock.decode(frame.encode(), config)
+    assert block.pmus[0].phasors[0] == pytest.approx(frame.pmus[0].phasors)
+    assert DataBlock.build(config, block.soc, block.fracsec, block.pmus).encode() == frame.encode()
+
+
 def test_float_phasors_are_not_scaled():
     pmu = replace(config_of(Format.FLOAT_POLAR).pmus[0], phasors=(PhasorChannel("V", scale=0.5, angle_rad=0.25),) * 2)
     frame = DataFrame.build(ConfigFrame3(1, (pmu,), 50), 2, 3, [PmuData((2j, 1 + 0j), 50, 0, (1.0,), (0, 0))])
