@@ -11,7 +11,7 @@ are handled as plain integers, which is cheaper than numpy for the handful of bl
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -101,7 +101,7 @@ class RingReader:
         # tolist reads item by item, so each is one aligned word (see slots.copy_words).
         status = self._words[layout.STATUS_OFFSET // 4 :][: layout.STATUS_BYTES // 4].tolist()
         return RingStatistics(
-            **asdict(self._counts),
+            **vars(self._counts),
             blocks_lost=self._blocks.lost,
             torn_copies=self._blocks.torn + self._events.torn,
             sequence_errors=self._blocks.misplaced + self._events.misplaced,

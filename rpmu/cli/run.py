@@ -42,7 +42,7 @@ def _config(path: Path | None) -> Config:
 
 
 async def _run(config: Config, stop: asyncio.Event) -> int:
-    link = detect_link()
+    link = detect_link(config.sampling.pru_link)
     gps = SerialGpsPort(config.gps.device, config.gps.baud_rate)
     daemon = Daemon(config, rooms.calibration(config), link, gps, asyncio.sleep)
     socket = StatusSocket(default_socket(), lambda: as_object(daemon.status))

@@ -141,17 +141,13 @@ class Time:
 
 @dataclass(frozen=True)
 class Calibration:
-    """What lies between the mains and the ADC, and who says so."""
+    """What lies between the mains and the ADC."""
 
-    certificate: str | None = setting(
-        None, "Calibration certificate of this unit.", example="/var/lib/rpmu/certificate.toml"
-    )
     profile: str | None = setting(
-        None, "Nominal profile of the front end, where there is no certificate.", example="reference-a-120v"
-    )
-    allow_uncalibrated: bool = setting(False, "Run without a certificate, and say so in every frame.", example=True)
-    allow_expired: bool = setting(
-        False, "Run with a certificate that is out of date, and say so in every frame.", example=True
+        None,
+        "Nominal profile of the front end: a name that rpmu ships, or a file; without it, reference design A for the "
+        "nominal frequency.",
+        example="reference-a-120v",
     )
 
 
@@ -230,9 +226,6 @@ class Logging:
 
     level: Literal["debug", "info", "warning", "error"] = setting(
         "info", "Least severe message that is logged.", choices=("debug", "info", "warning", "error")
-    )
-    statistics_interval_s: float = setting(
-        60.0, "Time between two lines of statistics; 0 for none.", low=0.0, high=86400.0
     )
 
 

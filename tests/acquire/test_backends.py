@@ -131,7 +131,7 @@ def test_whole_chain_over_remoteproc_and_dev_mem(kernel, monkeypatch):
     image.parent.mkdir()
     image.write_bytes(CODE)
     monkeypatch.setattr("rpmu.acquire.link.IMAGE_FOLDER", image.parent)
-    link = detect_link(kernel.root)
+    link = detect_link(root=kernel.root)
     assert isinstance(link, RemoteprocLink)
 
     async def pace(seconds):
@@ -257,12 +257,20 @@ def test_another_package_called_pypruss_is_not_used(tmp_path, pruss, monkeypatch
 
 def test_detect_prefers_remoteproc_then_uio(kernel):
     add_uio(kernel.root, 0, 0x4A300000, 0x80000)
-    assert isinstance(detect_link(kernel.root), RemoteprocLink)
+    assert isinstance(detect_link(root=kernel.root), RemoteprocLink)
     (kernel.core / "name").write_text("something else")
-    assert isinstance(detect_link(kernel.root), UioLink)
+    assert isinstance(detect_link(root=kernel.root), UioLink)
+
+
+def test_a_backend_that_was_asked_for_is_used_and_says_what_it_misses(kernel):
+    link = detect_link("uio", kernel.root)
+    assert isinstance(link, UioLink)
+    with pytest.raises(HardwareError, match="AM335X-PRU-UIO"):
+        link.load(CODE)
+    assert isinstance(detect_link("remoteproc", kernel.root / "elsewhere"), RemoteprocLink)
 
 
 def test_detect_on_a_pc_says_what_is_missing(tmp_path):
     with pytest.raises(HardwareError, match=r"no PRU found: .*pru_rproc.*rpmu twin") as caught:
-        detect_link(tmp_path)
+        detect_link(root=tmp_path)
     assert caught.value.exit_code == 4

@@ -83,7 +83,7 @@ VALUES = {
     "station.name": st.text("abcXYZ019 _-.,=[]#'", min_size=1, max_size=16).map(str.strip).filter(bool),
     "station.performance_class": st.sampled_from(["P", "M", '"P"']),
     "time.pps_delay_ns": st.floats(-1e6, 1e6).map(repr),
-    "calibration.allow_uncalibrated": st.sampled_from(["true", "false"]),
+    "server.status_analogs": st.sampled_from(["true", "false"]),
     "server.max_clients": st.integers(1, 1000).map(str),
 }
 

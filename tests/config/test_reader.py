@@ -84,7 +84,7 @@ def test_three_phases_have_default_channels():
         ("idcode = 7", "rpmu.toml:1: [idcode] is not a known section: did you mean the one in [station]?"),
         (
             "[logging]\nxyzzy = 1",
-            "rpmu.toml:2: [logging] xyzzy is not a known key: allowed are level, statistics_interval_s",
+            "rpmu.toml:2: [logging] xyzzy is not a known key: allowed are level",
         ),
         (
             "[station]\nidcode = 65535",

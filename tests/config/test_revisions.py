@@ -82,6 +82,21 @@ def test_one_change_at_a_time():
     assert in_force(disk) == NEW
 
 
+def test_an_apply_killed_before_the_switch_cannot_be_confirmed():
+    for step in range(100):  # the process dies one operation later each time, until the note has just been written
+        disk = with_old()
+        disk.cut_before = disk.operations + step
+        with pytest.raises(PowerCutError):
+            Revisions(disk).apply(NEW, 100.0, "boot", 60.0)
+        if Revisions(disk).pending() is not None:
+            break
+    disk.cut_before = None
+    assert in_force(disk) == OLD
+    with pytest.raises(InputError, match="was never put into force: apply it again"):
+        Revisions(disk).confirm(101.0, "boot")
+    assert Revisions(disk).pending() is None
+
+
 def test_rollback_of_a_pending_change_and_to_any_revision():
     disk = with_old()
     revisions = Revisions(disk)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import pathlib
+import re
 import tomllib
 import typing
 
@@ -11,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import rpmu
 from rpmu.config import Channel, Config, default, difference, json_schema, parse, render
 from rpmu.config.locate import key_places
 from rpmu.config.rule import rule_of
@@ -38,6 +41,16 @@ def test_defaults_and_examples_obey_their_own_rule(section, cls, item):
         for single in value if isinstance(value, tuple) else (value,):
             if single is not None and (single, item.name) != ("", "header"):
                 assert rule.complaint(single) is None
+
+
+def test_every_setting_is_read_by_somebody():
+    """A setting that nothing reads would be a promise that nothing keeps."""
+    package = pathlib.Path(rpmu.__file__).parent
+    outside = [path for path in package.rglob("*.py") if path.parent.name != "config" or path.name == "schema.py"]
+    text = "\n".join(path.read_text() for path in outside)
+    for section, _, item in every_setting():
+        read = rf"\.{item.name}\b" if section != "sampling" else rf"sampling\.{item.name}\b|\"{item.name}\""
+        assert re.search(read, text), f"nothing reads [{section}] {item.name}"
 
 
 def test_units_are_in_the_names():
