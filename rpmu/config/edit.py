@@ -92,8 +92,10 @@ def _spelled(value: str, path: Path) -> str | None:
 
 
 def _is_toml(value: str) -> bool:
+    """Whether the text is one TOML value, and nothing of it is a comment or another key."""
+    text = f"v = {value}"
     try:
-        return list(tomllib.loads(f"v = {value}")) == ["v"]
+        return list(tomllib.loads(text)) == ["v"] and key_places(text)[("v",)].end == len(text)
     except ValueError:
         return False
 
