@@ -11,6 +11,7 @@ from rpmu.serve.settings import (
     SpontaneousTarget,
     TlsSettings,
 )
+from rpmu.serve.simulator import Simulator, SimulatorSettings
 from rpmu.serve.statistics import ServerStatistics
 from rpmu.serve.stream import ScheduledChange
 
@@ -24,6 +25,8 @@ __all__ = [
     "ScheduledChange",
     "ServerSettings",
     "ServerStatistics",
+    "Simulator",
+    "SimulatorSettings",
     "SpontaneousTarget",
     "TlsSettings",
     "parse_address",

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from rpmu.errors import InputError
-from rpmu.serve.addresses import TCP_PORT, UDP_PORT, Address, IpNetwork, parse_ip, parse_network
+from rpmu.serve.addresses import TCP_PORT, UDP_PORT, Address, IpNetwork, parse_address, parse_ip, parse_network
 
 Transport = Literal["tcp", "udp", "tcp+udp", "spontaneous"]
 DEFAULT_ADDRESS = Address("127.0.0.1", TCP_PORT)
@@ -182,6 +182,15 @@ class ServerSettings:
     sync_version: int = 2
     notice_s: int = 60
     selectable_rates: tuple[int, ...] = ()
+
+    @classmethod
+    def listening(cls, *addresses: str, transport: Transport = "tcp") -> ServerSettings:
+        """The defaults, but listening at these addresses, such as `0.0.0.0:4712` or `[::1]:4712`.
+
+        Raises:
+            InputError: an address is not one.
+        """
+        return cls(tuple(Endpoint(transport, parse_address(address)) for address in addresses))
 
     def __post_init__(self) -> None:
         if self.sync_version not in (1, 2):
