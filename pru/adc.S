@@ -1,7 +1,7 @@
 /* adc.S: TSC_ADC_SS: reach it, set its steps up, start it, stop it, and restart it after an error.
  *
- * Reading the FIFO when it is empty, or leaving it until it is full, latches the module (TRM 12.3.7): only disabling it,
- * waiting for its sequencer, clearing the flags and enabling it again helps. `restart` does that.
+ * Reading the FIFO when it is empty, or leaving it until it is full, latches the module (TRM, chapter 12): disabling
+ * it, waiting for its sequencer, clearing the flags and enabling it again is the only cure: see `restart`.
  */
 
 /* Open the way out of the PRUSS, switch the module's clock on, and see whether it answers. */

@@ -1,4 +1,4 @@
-/* hardware.h: the registers of the AM335x that the firmware touches. Sources: AM335x TRM (SPRUH73), chapters 4, 8 and 12.
+/* hardware.h: the registers of the AM335x that the firmware touches. Source: AM335x TRM (SPRUH73), chapters 4, 8, 12.
  *
  * LBCO and SBCO take the number of an entry of the PRU's constant table instead of a base register.
  */

@@ -18,7 +18,7 @@
  *
  * Rules. One writer, one reader; the writer never waits. STATUS_BLOCKS_WRITTEN (STATUS_EVENTS_WRITTEN) is written after
  * the block (event) is complete: block n (from 0) then lies in slot n modulo STATUS_RING_BLOCKS. A reader copies, then
- * reads STATUS_BLOCKS_WRITTEN again: slot n was overwritten or being written if the count has passed n + RING_BLOCKS - 1.
+ * reads STATUS_BLOCKS_WRITTEN again: if that has passed n + RING_BLOCKS - 1, the slot was being written over.
  * Within a block samples are exactly STATUS_DECIMATION scans apart; whatever breaks that (ADC restart) starts a new
  * block and, if the ADC restarted, a new epoch.
  *
@@ -98,7 +98,7 @@
 #define PARAMS_PPS_PIN 0x20                 /* R31 bit of the optional second PPS input; PPS_PIN_NONE for none */
 #define PARAMS_MEASURE_SCANS 0x24           /* scans to time at start, MIN_ to MAX_MEASURE_SCANS */
 #define PARAMS_AIN 0x28                     /* 7 words: analog input of each step, the channels first, then PPS */
-#define PARAMS_STEP_DELAY 0x44              /* 7 words: STEPDELAY register of each step (open delay, sample delay << 24) */
+#define PARAMS_STEP_DELAY 0x44              /* 7 words: STEPDELAY of each step: open delay | sample delay << 24 */
 #define PARAMS_BYTES 0x60
 
 #define MAX_CHANNELS 6
@@ -120,12 +120,12 @@
 #define COMMAND_STOP 2                      /* stop the sequencer, back to STATE_IDLE */
 
 /* ---- one PPS event ---- */
-#define EVENT_SEQ 0x00                      /* number of this event, from 0; event n lies in slot n modulo EVENT_SLOTS */
+#define EVENT_SEQ 0x00                      /* number of this event, from 0; n lies in slot n modulo EVENT_SLOTS */
 #define EVENT_SOURCE 0x04                   /* EVENT_SOURCE_* */
 #define EVENT_EPOCH 0x08
 #define EVENT_FIRST_SCAN 0x0C               /* scan number of the first raw sample; pin: newest scan at the edge */
-#define EVENT_COUNTER_BEFORE 0x10           /* pin: counter before the bit was last seen low. ADC: counter at the crossing */
-#define EVENT_COUNTER_AFTER 0x14            /* pin: counter after the bit was first seen high. ADC: as BEFORE */
+#define EVENT_COUNTER_BEFORE 0x10           /* pin: counter before the last look that saw low. ADC: at the crossing */
+#define EVENT_COUNTER_AFTER 0x14            /* pin: counter after the first look that saw high. ADC: as BEFORE */
 #define EVENT_SAMPLE_COUNT 0x18             /* EVENT_SAMPLES; pin: 0 */
 #define EVENT_CROSSING 0x1C                 /* index of the first raw sample at or above PARAMS_PPS_HIGH */
 #define EVENT_DATA 0x20                     /* raw 12-bit PPS samples, one per scan, 16 bits each */
@@ -138,12 +138,12 @@
 
 /* ---- one block of samples ---- */
 #define BLOCK_SEQ 0x00                      /* number of this block, from 0 */
-#define BLOCK_FIRST_SCAN 0x04               /* number of the newest scan in the first sample (CIC delay not taken off) */
+#define BLOCK_FIRST_SCAN 0x04               /* newest scan in the first sample (CIC delay not taken off) */
 #define BLOCK_COUNTER 0x08                  /* counter when that scan was read from the FIFO */
 #define BLOCK_EPOCH 0x0C
 #define BLOCK_ADC_STATUS 0x10               /* IRQSTATUS_RAW at the end of the block */
 #define BLOCK_FIFO_HIGH_WATER 0x14          /* most words found in FIFO0 during the block */
-#define BLOCK_BAD_SCANS 0x18                /* substituted scans that touch this block (near its end: the next one too) */
+#define BLOCK_BAD_SCANS 0x18                /* substituted scans that touch it (near its end: the next one too) */
 #define BLOCK_LOST_SCANS 0x1C               /* STATUS_LOST_SCANS at the end of the block */
 #define BLOCK_DATA 0x20                     /* [sample][channel], 16 bits each */
 #define BLOCK_HEADER_BYTES 32

@@ -19,7 +19,7 @@
 #define LINK r3.w2                          /* return address of a routine called from the main flow */
 #define HEARTBEAT r12
 #define SAMPLES r13                         /* STATUS_SAMPLES_WRITTEN */
-#define REF_COUNTER r14                     /* the counter when scan number REF_SCAN was found, a number that is certain: */
+#define REF_COUNTER r14                     /* the counter when scan REF_SCAN was found, whose number is certain: */
 #define REF_SCAN r15                        /* from these two, scans are numbered anew after a restart or a slip */
 #define STATUS r16                          /* addresses */
 #define PARAMS r17
@@ -58,7 +58,7 @@
 #define SCAN_TICKS 0x5C                     /* counter ticks per scan, rounded */
 #define STALL_TICKS 0x60
 #define BLOCK_TICKS 0x64                    /* from the last sample of a block to the last of the next */
-#define EXPECTED_TICKS 0x68                 /* from REF_SCAN to the last sample ahead of the open block (read together) */
+#define EXPECTED_TICKS 0x68                 /* from REF_SCAN to just ahead of the open block (read together) */
 #define PIN_TICKS 0x6C                      /* so long after a scan the next one cannot be there yet */
 #define MEASURE_SCANS 0x70
 #define MEASURE_START 0x74
@@ -73,7 +73,7 @@
 #define EVENTS 0x98                         /* STATUS_EVENTS_WRITTEN */
 #define EDGE_COUNTER 0x9C                   /* the counter at the PPS crossing */
 #define PIN_LOW_AT 0xA0
-#define GRID_OFFSET 0xA4                    /* ticks by which scans come later than numbers on the grid of START would */
+#define GRID_OFFSET 0xA4                    /* ticks by which scans come later than on the grid of START */
 #define MISSING 0xA8                        /* scans still to be substituted, */
 #define FOUND 0xAC                          /* and the FIFO words found with the one after them */
 

@@ -79,14 +79,16 @@ open_block:
     sbbo r4, r8, BLOCK_SEQ, 16              // BLOCK_SEQ, FIRST_SCAN, COUNTER, EPOCH
     jmp  INNER_LINK
 
-/* The last sample of a block has been stored: publish it, unless the ADC has latched meanwhile, or the block took another
- * time than its scans should (a scan that vanished whole leaves no slip of the tags, nor does a sequencer that paused). */
+/* The last sample of a block has been stored: publish it, unless the ADC has latched meanwhile, or the block took
+ * another time than its scans should (a scan that vanished whole leaves no slip of the tags, nor does a pause). */
 close_block:
     lbbo r4, ADC, ADC_IRQSTATUS_RAW, 4
     and  r5, r4, ADC_IRQ_ERRORS
     jump_eq r5, 0, 1f
     jmp  adc_error
 1:  sbbo r4, STATUS, STATUS_ADC_STATUS, 4
+
+    /* its time */
     lbco r6, DRAM0, SCAN_TICKS, 16          // r6 scan, r7 stall, r8 block, r9 expected ticks
     add  r9, r9, r8
     sbco r9, DRAM0, EXPECTED_TICKS, 4
@@ -102,6 +104,7 @@ close_block:
     ldi  r9, 0
     sbco r9, DRAM0, EXPECTED_TICKS, 4
 
+    /* the rest of its header: r4 to r7 are BLOCK_ADC_STATUS, FIFO_HIGH_WATER, BAD_SCANS, LOST_SCANS */
 2:  mov  r5, HIGH_WATER
     lbco r8, DRAM0, BAD_SCANS, 12           // r8 substituted in this block, r9 the last of them, r10 from before
     add  r6, r8, r10
@@ -123,11 +126,12 @@ close_block:
     mov  r10, r8
 3:  sbco r10, DRAM0, CARRIED_BAD, 4
     lbco r8, DRAM0, BLOCK_AT, 12            // and r9 size, r10 end of the ring
-    sbbo r4, r8, BLOCK_ADC_STATUS, 16       // BLOCK_ADC_STATUS, FIFO_HIGH_WATER, BAD_SCANS, LOST_SCANS
+    sbbo r4, r8, BLOCK_ADC_STATUS, 16
     lbbo r4, STATUS, STATUS_FIFO_HIGH_WATER, 4
     max  r4, r4, r5
     sbbo r4, STATUS, STATUS_FIFO_HIGH_WATER, 4
 
+    /* publish, and on to the next slot */
     add  r8, r8, r9
     jump_ne r8, r10, 4f
     ldi32 r8, PRU_SHARED_RAM + RING_OFFSET

@@ -167,8 +167,8 @@ substitute:
     lbco r26, DRAM0, FOUND, 4
     jmp  substitute
 
-/* Nothing to put in place: the gap stays a gap (samples.S counts it), and the number moves on, at least by one. r9 ticks
- * since REF_SCAN on the grid of START were r10 scans; what is left over is where the new grid lies. */
+/* Nothing to put in place: the gap stays a gap (samples.S counts it), and the number moves on, at least by one. r9
+ * ticks since REF_SCAN on the grid of START were r10 scans; what is left over is where the new grid lies. */
 after_restart:
     clr  FLAGS, FLAGS, FLAG_RESTARTED
     clr  FLAGS, FLAGS, FLAG_SLIPPED
@@ -203,8 +203,8 @@ expect_from_here:
     sbco r26, DRAM0, EXPECTED_TICKS, 4
     jmp  LINK
 
-/* r11 = scans in r4 ticks, rounded. Exact over a whole wrap of the counter: ticks * MEASURED_SCANS / MEASURED_CYCLES in
- * 64 bits. Keeps r26.b0. */
+/* r11 = scans in r4 ticks, rounded: ticks * MEASURED_SCANS / MEASURED_CYCLES in 64 bits, so that only the measurement
+ * limits it (some 50 ticks in 10 million as shipped: a tenth of a scan after a third of a second). Keeps r26.b0. */
 scans_in:
     mov  r8, r26
     lbbo r5, STATUS, STATUS_MEASURED_SCANS, 8

@@ -1,4 +1,4 @@
-/* start.S: from a START command to the running loop: check the parameters, bring the ADC up, measure the scan length. */
+/* start.S: from a START command to the running loop: check parameters, bring the ADC up, measure the scan length. */
 
 start:
     ldi  r4, STATE_MEASURING
@@ -129,8 +129,8 @@ lay_out_ring:
     jmp  LINK
 
 /* ---- how long is a scan? ----
- * No document says what a pass of the sequencer costs beside the steps' own clocks, so it is timed: scans against ticks,
- * both from the same crystal. The loop of scan.S runs, but sends its scans here.
+ * No document says what a pass of the sequencer costs beside the steps' own clocks, so it is timed: scans against
+ * ticks, both from the same crystal. The loop of scan.S runs, but sends its scans here.
  */
 measure_from_start:
     ldi  SCAN, 0
