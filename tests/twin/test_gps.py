@@ -185,7 +185,7 @@ def test_nonsense_from_the_host_is_counted_and_ignored():
 
 def test_pty_carries_bytes_both_ways_unchanged():
     port = PtyPort()
-    host = os.open(port.device, os.O_RDWR | os.O_NOCTTY)
+    host = os.open(port.device, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
     try:
         every = bytes(range(256))
         port.write(every)

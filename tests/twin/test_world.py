@@ -19,6 +19,7 @@ from rpmu.twin.crystal import CrystalSettings
 from rpmu.twin.faults import Fault, parse_faults
 from rpmu.twin.gps import GpsSettings
 from rpmu.twin.pacing import MAX_SPEED, Pacer, next_whole_second_ns, parse_speed
+from rpmu.twin.pruss import Pruss
 from rpmu.twin.world import Twin, TwinSettings
 from tests.twin.rig import START_NS, edge_scan, phasor, run_twin
 
@@ -66,13 +67,11 @@ def test_lead_of_a_current_transformer_is_in_the_chain():
     assert abs(phasor(run_twin(board, 4.2), board, 0, 2, 60.0) - 120) / 120 < 2e-4
 
 
-def test_pins_see_one_continuous_voltage():
+def test_pins_see_one_continuous_voltage(monkeypatch):
     """Segments join without a gap or a jump, from the settled front end before the first cycle on."""
-    board = twin()
     rows = []
-    board.pruss.set_waveform = lambda ain, start, step, volts: rows.append((start, step, volts))
-    board._plug_in()
-    board.advance(0.45)
+    monkeypatch.setattr(Pruss, "set_waveform", lambda _, ain, start, step, volts: rows.append((start, step, volts)))
+    twin().advance(0.45)
     for (start, step, volts), (following, *_) in pairwise(rows):
         assert following == start + step * len(volts)
     assert rows[0][0] < 0
