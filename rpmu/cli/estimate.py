@@ -15,6 +15,7 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
+from rpmu.calibrate.profile import load_profile
 from rpmu.errors import InputError
 from rpmu.estimate import FrontEnd, Reports, estimate_waveform
 from rpmu.estimate.alternatives import ESTIMATORS
@@ -34,7 +35,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--rate", type=int, default=60, metavar="N", help="reports per second; negative: seconds per report"
     )
     parser.add_argument("--phases", type=int, default=1, metavar="1|3", help="3: sequence components (default 1)")
-    parser.add_argument("--front-end", metavar="FILE", help="TOML or JSON with gain, f0_hz, q, delay_s")
+    parser.add_argument(
+        "--front-end", metavar="FILE", help="TOML or JSON with gain, f0_hz, q, delay_s, or a profile of calibration/"
+    )
     parser.add_argument("--estimator", default="fir", metavar="NAME", help=f"one of {', '.join(ESTIMATORS)}")
     parser.add_argument("--channels", metavar="A,B,C", help="names or numbers of the channels, in this order")
     parser.add_argument("--scale", type=float, metavar="X", help="volts per unit of the file's numbers")
@@ -79,7 +82,7 @@ def front_ends(path: str | None, waveform: Waveform) -> list[FrontEnd]:
 
 
 def read_front_end(path: Path) -> FrontEnd:
-    """Read gain, f0_hz, q and delay_s from a TOML or JSON file, at its top or in its table `front_end`.
+    """Read gain, f0_hz, q and delay_s from a TOML or JSON file, at its top or in its table `front_end`, or a profile.
 
     Raises:
         InputError: the file cannot be read, or holds a key that is none of these or not a number.
@@ -89,6 +92,8 @@ def read_front_end(path: Path) -> FrontEnd:
         document: dict[str, Any] = json.loads(text) if path.suffix.lower() == ".json" else tomllib.loads(text)
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read as a front end: {error}") from error
+    if "schema" in document:  # a profile of calibration/: it knows more than the four numbers
+        return load_profile(path).front_end
     table = document.get("front_end", document)
     known = {field.name for field in fields(FrontEnd)}
     if not isinstance(table, dict) or not known & table.keys():

@@ -69,6 +69,7 @@ def _columns(path: Path, delimiter: str, skip: int, columns: list[int], dtype: t
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # "input contained no data": the caller's check says it better
+            warnings.simplefilter("error", DeprecationWarning)  # numpy 1.24 would cut "1.5" to the integer 1
             data: NDArray[Any] = np.loadtxt(
                 path,
                 dtype,
@@ -79,7 +80,7 @@ def _columns(path: Path, delimiter: str, skip: int, columns: list[int], dtype: t
                 ndmin=2,
                 encoding="utf-8-sig",
             )
-    except (ValueError, OverflowError) as error:
+    except (ValueError, OverflowError, DeprecationWarning) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{path}: {reason} (rows counted after line {skip}, columns from 0)") from error
     return np.ascontiguousarray(data.T)

@@ -10,6 +10,7 @@ import pytest
 
 from rpmu.calibrate import load_profile
 from rpmu.calibrate.profile import profile_names
+from rpmu.cli.estimate import read_front_end
 from rpmu.errors import InputError
 
 
@@ -82,3 +83,8 @@ def test_absent_profile():
         load_profile("thesis")
     with pytest.raises(InputError, match="no such front-end profile"):
         load_profile("nowhere/x.toml")
+
+
+def test_estimate_takes_a_profile_as_front_end():
+    path = Path(__file__).parents[2] / "calibration" / "reference-a-120v.toml"
+    assert read_front_end(path) == load_profile(path).front_end
