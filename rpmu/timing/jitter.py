@@ -3,14 +3,15 @@
 The third difference of four edges a second apart is free of phase, frequency and steady drift, whatever the clock
 filter believes; of independent edges it has 1 + 9 + 9 + 1 = 20 times the variance of one. (Learning from the filter's
 innovations instead would take a warming crystal for a bad receiver, trust the edges less, lag more, and so on.) The
-mean over a window, the largest tenth left out, is robust against the odd bad edge; while the window is short the
-answer is made larger, because too small a scatter would be a lie.
+median over a window is robust: one bad edge spoils four differences. While the window is short the answer is made
+larger, because too small a scatter would be a lie.
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
+from statistics import median
 
 from rpmu.timing.start import SECOND_NS, Candidate
 
@@ -19,7 +20,7 @@ FLOOR_NS = 5.0
 WINDOW = 40
 FEWEST = 2
 CREDIBLE_NS = 20 * 5_000.0  # a larger third difference is not jitter
-TRIMMED_MEAN = 0.623  # of the smaller nine tenths of chi-square of one degree of freedom
+MEDIAN_OF_CHI2 = 0.4549  # of one degree of freedom
 DIFFERENCE_VARIANCE = 20.0
 SPACING = 1e-3  # relative: edges this near to whole seconds follow each other
 
@@ -53,6 +54,5 @@ class JitterEstimate:
         count = len(self._window)
         if count < FEWEST:
             return
-        kept = sorted(self._window)[: count - count // 10]
-        mean = sum(kept) / len(kept) / (TRIMMED_MEAN if count >= 10 else 1.0)
-        self.sigma_ns = max(math.sqrt(mean * (1.0 + 8.0 / count)), FLOOR_NS)
+        variance = median(self._window) / MEDIAN_OF_CHI2
+        self.sigma_ns = max(math.sqrt(variance * (1.0 + 8.0 / count)), FLOOR_NS)

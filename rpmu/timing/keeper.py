@@ -209,6 +209,7 @@ class TimeKeeper:
         """Flag a correction of the time above the limit; before there was a name there was no time to correct."""
         if outcome.verdict is Verdict.RESTARTED:
             self._namer.restart()
+            self._quality.pps_moved(outcome.step_ns, self._scan)
         if self._namer.name is not None:
             self._quality.stepped(outcome.step_ns, self._scan)
 

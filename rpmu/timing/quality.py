@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from rpmu.timing.codes import message_time_quality, pmu_time_quality, unlocked_time
 from rpmu.timing.settings import TimingSettings
@@ -25,9 +26,12 @@ class Quality:
     def __init__(self, settings: TimingSettings, scan_rate_hz: float) -> None:
         self._machine = LockMachine(settings)
         self._limit_ns = settings.resync_limit_ns
+        self._probation_s = settings.probation_s
         self._rate_hz = scan_rate_hz
         self._step_scan: int | None = None
         self._locked_scan: int | None = None
+        self._moved_scan: int | None = None
+        self._moved_ns = 0.0
         self.resyncs = 0
         self.last_step_ns = 0.0
         self.bound_ns = math.inf
@@ -52,6 +56,10 @@ class Quality:
         if abs(step_ns) > self.bound_ns:
             self._step_scan = scan
 
+    def pps_moved(self, step_ns: float, scan: int) -> None:
+        """The PPS moved and the clock followed it: for a while either place may have been the right one."""
+        self._moved_ns, self._moved_scan = abs(step_ns), scan
+
     def seconds_since_step(self, scan: int) -> float:
         """Since the last flagged correction, s; infinite before any."""
         return self._since(self._step_scan, scan)
@@ -62,6 +70,9 @@ class Quality:
 
     def look(self, evidence: Evidence, scan: int) -> None:
         """Let state and codes follow from the evidence at a scan."""
+        if self._since(self._moved_scan, scan) < self._probation_s:
+            reason = evidence.no_voucher or f"the PPS moved by {self._moved_ns:.0f} ns and is being watched"
+            evidence = replace(evidence, bound_ns=evidence.bound_ns + self._moved_ns, no_voucher=reason)
         self.bound_ns = math.inf if evidence.doubt or not evidence.running else evidence.bound_ns
         self._machine.look(evidence)
         if self.state is LockState.LOCKED:

@@ -29,6 +29,7 @@ class TimingSettings:
         holdover_limit_ns: the error bound above which holdover becomes unlocked.
         holdover_after_s: time without an accepted edge after which locked becomes holdover; one lost edge is none.
         resync_limit_ns: a correction of the time larger than this is flagged as a resynchronisation.
+        probation_s: how long a PPS that moved is watched, with the move in the error bound, before it is believed.
         settle_s: how long after a resynchronisation the time is not yet called locked.
         nmea_delay_s: smallest delay from a PPS edge to the first byte of the sentence naming it; the window is one
             second long from here. Negative for receivers that name the second before its edge.
@@ -55,6 +56,7 @@ class TimingSettings:
     holdover_limit_ns: float = 26_500.0
     holdover_after_s: float = 3.0
     resync_limit_ns: float = 1_000.0
+    probation_s: float = 60.0
     settle_s: float = 2.0
     nmea_delay_s: float = 0.0
     nmea_timeout_s: float = 10.0
