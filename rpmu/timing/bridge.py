@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 
 from rpmu.acquire.blocks import COUNTER_HZ, AcquisitionInfo, PpsEvent
-from rpmu.timing.edge import Edge
+from rpmu.timing.edge import BadEdgeError, Edge
 
 LATE_TICKS = 100.0  # the PRU reads a scan at most about this late
 # What the firmware's instructions add: it reads the counter before it looks at the pin, and a scan some time after the
@@ -19,6 +19,7 @@ LATE_TICKS = 100.0  # the PRU reads a scan at most about this late
 # `TimeStatus.other_input_ns`, for the setting `pin_latency_ns`.
 PIN_EARLY_TICKS = 27.0
 CONVERSION_CLOCKS = 13  # from the sampling instant to the result
+FARTHEST_SCANS = 8.0  # a looser interval is of no use, and a farther edge not possible
 TICK_NS = 1e9 / COUNTER_HZ
 
 
@@ -26,7 +27,7 @@ class CounterBridge:
     """Scan numbers and counter ticks.
 
     Attributes:
-        epoch: of the scans seen last; 0 before any.
+        epoch: of the scans seen last; None before any.
         epochs: restarts bridged.
     """
 
@@ -34,7 +35,7 @@ class CounterBridge:
         self._ticks = float(info.counter_ticks_per_scan)
         self._numerator, self._denominator = info.counter_ticks_per_scan.as_integer_ratio()
         self._sampled_before = CONVERSION_CLOCKS / info.scan_adc_clocks  # scans from sampling instant to result
-        self.epoch = 0
+        self.epoch: int | None = None
         self.epochs = 0
         self._constant = math.nan  # ticks
         self._seen = 0
@@ -56,7 +57,7 @@ class CounterBridge:
             self._constant = min(self._constant, late)
             self._seen += 1
             return 0.0, 0.0
-        first, before, seen = self.epoch == 0, self._constant, self._seen
+        first, before, seen = self.epoch is None, self._constant, self._seen
         self.epoch, self._constant, self._seen = epoch, late, 1
         if first:
             return 0.0, 0.0
@@ -66,10 +67,18 @@ class CounterBridge:
         return (late - before) / self._ticks, LATE_TICKS * TICK_NS / math.sqrt(12 if seen > 1 else 6)
 
     def pin_edge(self, event: PpsEvent, latency_ns: float) -> Edge:
-        """Place an edge seen at the pin among the scans: anywhere between two looks at it."""
+        """Place an edge seen at the pin among the scans: anywhere between two looks at it.
+
+        Raises:
+            BadEdgeError: the event belongs to no scan that was seen, or its counters are no interval beside its scan.
+        """
+        if self.epoch != event.epoch:
+            raise BadEdgeError("an edge at the pin before any scan of its epoch: it has no place among the scans")
         twice = event.counter_before + event.counter_after  # integers first: counters outgrow a float's ns
         ticks = (twice * self._denominator - 2 * event.first_scan * self._numerator) / (2 * self._denominator)
         ticks += PIN_EARLY_TICKS - self._constant - latency_ns / TICK_NS
         half_width = (event.counter_after - event.counter_before) / 2 / self._ticks
         fraction = ticks / self._ticks + self._sampled_before
+        if half_width <= 0 or abs(fraction) + half_width > FARTHEST_SCANS:
+            raise BadEdgeError(f"an edge at the pin lies {fraction:.1f} +- {half_width:.1f} scans from its newest scan")
         return Edge(event.first_scan, fraction, half_width / math.sqrt(3), half_width)

@@ -32,7 +32,7 @@ from rpmu.timing.time_map import TimeMap
 
 RESIDUALS = 60
 STAND_IN_S = 1.5  # the second PPS input takes over after one missing edge of the first
-LOOKS_PER_S = 10  # map, state and codes follow what comes in at once, and the mere passing of time this often
+LOOKS_PER_S = 5  # map, state and codes follow what comes in at once, and the mere passing of time this often
 
 
 class TimeKeeper:
@@ -65,6 +65,7 @@ class TimeKeeper:
         self._scan = 0
         self._looked_scan = 0
         self._map: TimeMap | None = None
+        self._status: TimeStatus | None = None
 
     # ---- what comes in ----
 
@@ -108,7 +109,12 @@ class TimeKeeper:
 
     @property
     def status(self) -> TimeStatus:
-        """State, quality and counters now."""
+        """State, quality and counters at the last look."""
+        if self._status is None:
+            self._status = self._describe()
+        return self._status
+
+    def _describe(self) -> TimeStatus:
         receiver = self._receiver
         return TimeStatus(
             state=self._quality.state,
@@ -116,7 +122,7 @@ class TimeKeeper:
             codes=self._quality.codes,
             residual_last_ns=self._residuals[-1] if self._residuals else math.nan,
             residual_rms_ns=rms(self._residuals),
-            sigma_ns=self._sigma_ns(),
+            sigma_ns=self._map.sigma_ns if self._map else math.inf,
             bound_ns=self._quality.bound_ns,
             ppm=-self._clock.offset_ppb * 1e-3,
             seconds_since_pps=self._since_edge_s(),
@@ -173,8 +179,6 @@ class TimeKeeper:
 
     def _place(self, event: PpsEvent) -> Edge:
         if event.source == "pin":
-            if self._bridge.epoch != event.epoch:
-                raise BadEdgeError("an edge at the pin before any scan of its epoch: it has no place among the scans")
             return self._bridge.pin_edge(event, self._settings.pin_latency_ns)
         return self._fitter.fit(event)
 
@@ -226,28 +230,25 @@ class TimeKeeper:
     def _since_edge_s(self) -> float:
         return self._clock.seconds_since_edge(self._scan) if self._clock.running else math.inf
 
-    def _sigma_ns(self) -> float:
-        return self._clock.sigma_ns(self._scan, self._receiver.pps_sigma_ns(self._settings.receiver_sigma_ns))
-
     def _look(self) -> None:
         """Let map, state and codes follow from all that is known."""
-        self._looked_scan = self._scan
+        self._looked_scan, self._status = self._scan, None
+        line = self._clock.local_map(self._scan, self._receiver.pps_sigma_ns(self._settings.receiver_sigma_ns))
         trust = self._namer.trust
         evidence = Evidence(
             edges=self._counters.edges,
             running=self._clock.running,
             accepted=self._clock.accepted,
             seconds_since_edge=self._since_edge_s(),
-            bound_ns=BOUND_SIGMAS * self._sigma_ns(),
+            bound_ns=BOUND_SIGMAS * line.sigma_ns,
             doubt="" if trust is Trust.TRUSTED else trust.value,
             no_voucher=self._no_voucher(),
             seconds_since_step=self._quality.seconds_since_step(self._scan),
         )
         self._quality.look(evidence, self._scan)
         if self._clock.running and self._namer.name is not None:
-            line = self._clock.local_map(self._scan, self._receiver.pps_sigma_ns(self._settings.receiver_sigma_ns))
             offset_ns = self._namer.name * SECOND_NS + round(self._settings.pps_delay_ns)
             self._map = replace(line, time0_ns=line.time0_ns + offset_ns)
 
     def _leap_word(self) -> str:
-        return self._namer.leaps.state(self._map.utc_ns_at(self._scan) // SECOND_NS).word if self._map else "none"
+        return self._namer.leaps.word(self._map.utc_ns_at(self._scan) // SECOND_NS) if self._map else "none"

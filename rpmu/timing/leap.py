@@ -87,25 +87,32 @@ class LeapSchedule:
         expires: Unix count after which the source says nothing; 0 if there is no source.
     """
 
-    leaps: list[LeapSecond] = field(default_factory=list)
+    leaps: tuple[LeapSecond, ...] = ()
     origin: int = 0
     expires: int = 0
+    _memory: tuple[tuple[int, int, tuple[LeapSecond, ...]], LeapState] | None = field(default=None, repr=False)
 
     def add(self, leap: LeapSecond) -> None:
         """Take note of one more leap second; a known one changes nothing."""
         if all(known.midnight != leap.midnight for known in self.leaps):
-            self.leaps = sorted([*self.leaps, leap])
+            self.leaps = tuple(sorted([*self.leaps, leap]))
 
     def contradict(self, midnight: int, step: int) -> None:
         """A receiver stepped at a midnight against what is known: it shows a leap second, or that there is none."""
-        others = [leap for leap in self.leaps if leap.midnight != midnight]
+        others = tuple(leap for leap in self.leaps if leap.midnight != midnight)
         if len(others) < len(self.leaps):
             self.leaps = others
         else:
             self.add(LeapSecond(midnight, step))
 
     def state(self, second: int) -> LeapState:
-        """SOC and leap bits of a second of the continuous scale."""
+        """SOC and leap bits of a second of the continuous scale; all reports of a second ask for the same."""
+        key = (second, self.origin, self.leaps)
+        if self._memory is None or self._memory[0] != key:
+            self._memory = (key, self._state(second))
+        return self._memory[1]
+
+    def _state(self, second: int) -> LeapState:
         offset = 0
         state = LeapState(second)
         for leap in self.leaps:
@@ -118,6 +125,12 @@ class LeapSchedule:
             elif after - PENDING_S - 1 <= second < after:
                 state = LeapState(0, pending=True, delete=leap.step < 0)
         return LeapState(second + offset, state.pending, state.occurred, state.delete)
+
+    def word(self, second: int) -> str:
+        """What there is of a leap second at a second of the continuous scale, in words."""
+        if 0 < self.expires < second:
+            return "unknown: the leap-second file has expired"
+        return self.state(second).word
 
     def continuous(self, utc: int, leap_second: bool = False) -> int:
         """The second of the continuous scale that a receiver's UTC second is.

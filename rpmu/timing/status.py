@@ -154,7 +154,7 @@ class TimeStatus:
         ppm: frequency of the crystal against nominal, ppm; positive is fast.
         seconds_since_lock: since the last edge with which the state was locked, s; infinite before.
         last_step_ns: size of the last correction above the limit, ns.
-        leap: "none", or "pending" or "occurred" with "add" or "delete".
+        leap: "none"; "pending" or "occurred" with "add" or "delete"; or that the leap-second file has expired.
         seconds_since_pps: since the last accepted edge, s; infinite before the first.
         residual_last_ns: last accepted edge against its prediction, ns; NaN before the first.
         residual_rms_ns: RMS of the last 60 of them.

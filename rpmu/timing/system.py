@@ -125,7 +125,7 @@ class SystemTimeKeeper:
             ppm=-self._offset_ppb * 1e-3,
             seconds_since_lock=self._quality.seconds_since_lock(self._scan),
             last_step_ns=self._quality.last_step_ns,
-            leap=self._leaps.state(self._line.utc_ns_at(self._scan) // SECOND_NS).word if self._line else "none",
+            leap=self._leaps.word(self._line.utc_ns_at(self._scan) // SECOND_NS) if self._line else "none",
         )
 
     def report_time(self, utc_ns: int) -> ReportTime:

@@ -17,7 +17,7 @@ DIRECTION, OCCURRED, PENDING = 0x40, 0x20, 0x10
 
 
 def seconds(step, span, origin=M - 1000):
-    schedule = LeapSchedule([LeapSecond(M, step)], origin=origin)
+    schedule = LeapSchedule((LeapSecond(M, step),), origin=origin)
     return {offset: schedule.state(M + offset) for offset in span}
 
 
@@ -59,9 +59,15 @@ def test_words():
     assert [state.word for state in states.values()] == ["none", "pending, delete", "occurred, delete"]
 
 
+def test_an_expired_file_says_so():
+    schedule = LeapSchedule(origin=M, expires=M + 100)
+    assert schedule.word(M + 50) == "none"
+    assert "expired" in schedule.word(M + 101)
+
+
 @given(st.lists(st.sampled_from([1, -1]), max_size=4), st.integers(-5, 5))
 def test_continuous_and_soc_are_inverse(steps, second):
-    leaps = [LeapSecond(M + i * 86_400, step) for i, step in enumerate(steps)]
+    leaps = tuple(LeapSecond(M + i * 86_400, step) for i, step in enumerate(steps))
     schedule = LeapSchedule(leaps, origin=M - 1000)
     for i in range(len(steps) + 1):
         continuous = M + i * 86_400 + second + sum(steps[:i])
@@ -71,7 +77,7 @@ def test_continuous_and_soc_are_inverse(steps, second):
 
 
 def test_soc_never_runs_backwards():
-    schedule = LeapSchedule([LeapSecond(M, 1), LeapSecond(M + 86_400, -1)], origin=M - 1000)
+    schedule = LeapSchedule((LeapSecond(M, 1), LeapSecond(M + 86_400, -1)), origin=M - 1000)
     socs = [schedule.state(M + k).soc for k in range(-500, 90_000)]
     steps = [b - a for a, b in itertools.pairwise(socs)]
     assert set(steps) == {0, 1, 2}

@@ -351,7 +351,7 @@ def leaping(step: int, at: int = 100):
 @pytest.mark.parametrize("step", [1, -1])
 def test_401_leap_second_from_a_file(step):
     world = World(seconds=160, start=leaping(step)(0)[0], leap_utc=leaping(step))
-    leaps = LeapSchedule([LeapSecond(MIDNIGHT, step)])
+    leaps = LeapSchedule((LeapSecond(MIDNIGHT, step),))
     record = judged(world, leaps=leaps)
     known = record.t > 10
     assert (record.soc_error[known] == 0).all()
@@ -384,7 +384,7 @@ def test_403_leap_second_that_nobody_announced(step):
 
 def test_404_a_leap_second_in_the_file_that_does_not_happen():
     world = World(seconds=300, start=MIDNIGHT - 100, leap_utc=lambda k: (MIDNIGHT - 100 + k, 0))
-    record = run(world, SLOW_NMEA, LeapSchedule([LeapSecond(MIDNIGHT, 1)]))
+    record = run(world, SLOW_NMEA, LeapSchedule((LeapSecond(MIDNIGHT, 1),)))
     assert not record.in_sync[(record.soc_error != 0) & (record.t > 115)].any()
     assert (record.soc_error[record.t > 140] == 0).all()
 
