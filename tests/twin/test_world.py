@@ -234,6 +234,23 @@ def test_real_time_keeps_absolute_deadlines():
     assert pacer.worst_lag_s >= pacer.lag_s >= 0
 
 
+def test_cancelled_pace_leaves_a_whole_simulation():
+    """A daemon that is told to stop cancels its wait; the step that runs is finished, then the thread ends."""
+    board = twin()
+    pacer = Pacer(board, MAX_SPEED)
+
+    async def main():
+        waiting = asyncio.create_task(pacer.pace(2.0))
+        await asyncio.sleep(0.01)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+
+    asyncio.run(main())
+    pacer.close()
+    assert board.elapsed_s == pytest.approx(2.0)
+
+
 def test_speed_words():
     assert parse_speed("max") == MAX_SPEED
     assert parse_speed("2.5") == 2.5
