@@ -6,11 +6,19 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from rpmu.errors import InputError
+from rpmu.estimate.annex_c import AnnexKernel
 from rpmu.estimate.fir import FirKernel
+from rpmu.estimate.ipdft import IpdftKernel
 from rpmu.estimate.kernel import Kernel
 from rpmu.estimate.settings import EstimatorSettings
+from rpmu.estimate.twls import TwlsKernel
 
-ESTIMATORS: dict[str, Callable[[EstimatorSettings], Kernel]] = {"fir": FirKernel}
+ESTIMATORS: dict[str, Callable[[EstimatorSettings], Kernel]] = {
+    "fir": FirKernel,
+    "annex-c": AnnexKernel,
+    "ipdft": IpdftKernel,
+    "twls": TwlsKernel,
+}
 
 
 @lru_cache(maxsize=8)  # kernels have no state, and some cost a design

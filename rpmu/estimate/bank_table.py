@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rpmu.errors import InputError
-from rpmu.estimate.classes import design_rate
+from rpmu.estimate.classes import STANDARD_RATES, design_rate
 
 VERSION = 1
 TABLES = Path(__file__).parent / "tables"
@@ -90,11 +90,14 @@ def load_table(path: Path) -> BankTable:
 
 
 def bank_rates(nominal_hz: int, performance_class: str, reporting_rate: int) -> tuple[int, ...]:
-    """The standard rates that share one bank with `reporting_rate`: P up to 60/s is one bank, M has one per rate."""
+    """The standard rates that share one bank with `reporting_rate`: P up to 30/s is one bank, the others have one each.
+
+    The slow P rates have time for a longer window for ROCOF than latency allows at 50 and 60/s.
+    """
     rate = design_rate(nominal_hz, reporting_rate)
-    if performance_class == "M" or rate >= 100:
+    if performance_class == "M" or rate > 30:
         return (rate,)
-    return {50: (10, 25, 50), 60: (10, 12, 15, 20, 30, 60)}[nominal_hz]
+    return tuple(slow for slow in STANDARD_RATES[nominal_hz] if slow <= 30)
 
 
 def table_path(nominal_hz: int, performance_class: str, reporting_rate: int) -> Path:

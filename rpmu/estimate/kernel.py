@@ -8,6 +8,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from rpmu.estimate.settings import EstimatorSettings
+
 Floats = NDArray[np.float64]
 Complex = NDArray[np.complex128]
 
@@ -53,3 +55,31 @@ class Kernel(Protocol):
             rate_ratio: true sample rate / nominal sample rate.
         """
         ...
+
+
+def lead_signal(channels: Complex, phases: int) -> Complex:
+    """What frequency is read from: the positive sequence of the first three channels, or the first channel.
+
+    Args:
+        channels: complex128 [n_channels, ...].
+        phases: 1 or 3.
+    """
+    if phases == 1:
+        return np.asarray(channels[0])
+    alpha = np.exp(2j * np.pi / 3)
+    return np.asarray((channels[0] + alpha * channels[1] + alpha**2 * channels[2]) / 3)
+
+
+def undo_front_ends(phasors: Complex, frequency_hz: Floats, settings: EstimatorSettings) -> Complex:
+    """Divide by what the channels passed at the measured frequency: all that a plain algorithm can undo.
+
+    Args:
+        phasors: complex128 [m, n_channels].
+        frequency_hz: float64 [m].
+        settings: names the front ends and the decimator.
+    """
+    f = np.where(np.isfinite(frequency_hz), frequency_hz, settings.nominal_hz)
+    passed = np.stack([front_end.response(f) for front_end in settings.front_ends], axis=1)
+    if settings.cic is not None:
+        passed = passed * settings.cic.response(f)[:, None]
+    return np.asarray(phasors / passed)

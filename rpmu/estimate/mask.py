@@ -105,7 +105,7 @@ def _stop_band(plan: Plan) -> Mask:
     far = min(3 * f0 + 6, nyquist)
     step = 0.2 / plan.windows_s[1]
     near = np.append(np.arange(plan.rate / 2, far, step), far)
-    parts = [_stop(near, 0.13 / 8, 0.1 / 8, 100.0)]
+    parts = [_stop(near, 0.13 / 8, 0.1 / 8, 10.0 if plan.is_slow else 100.0)]
     if far < nyquist:
         parts.append(_stop(np.arange(far, nyquist, 2 * step), 0.13 / 5, 3.0, 1000.0))
     return Mask.join(parts)

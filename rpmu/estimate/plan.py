@@ -20,7 +20,8 @@ Floats = NDArray[np.float64]
 KAISER_DB = 115.0
 KAISER_BETA = 11.71  # for 115 dB
 M_WINDOWS_S = {10: 1.20, 12: 1.00, 15: 0.80, 20: 0.62, 25: 0.50, 30: 0.38, 50: 0.21, 60: 0.18, 100: 0.12, 120: 0.10}
-P_CYCLES = (2.4, 3.4, 3.4)  # of the three filters, up to 60 reports/s
+P_CYCLES = (2.3, 3.4, 3.4)  # of the three filters, at 50 and 60 reports/s
+P_SLOW_CYCLES = (2.3, 3.5, 4.2)  # up to 30 reports/s
 TIGHT_DELAY_CYCLES = 0.924  # P at 100 and 120/s: 15.4 ms at 60 Hz, which leaves a millisecond for all the rest
 
 
@@ -105,9 +106,10 @@ class Plan:
             tight = 2 * (TIGHT_DELAY_CYCLES / self.nominal_hz - outside)
             return tight, tight, tight
         if self.is_p:
-            return P_CYCLES[0] / self.nominal_hz, P_CYCLES[1] / self.nominal_hz, P_CYCLES[2] / self.nominal_hz
+            a, b, c = P_SLOW_CYCLES if self.rate <= 30 else P_CYCLES
+            return a / self.nominal_hz, b / self.nominal_hz, c / self.nominal_hz
         whole = M_WINDOWS_S[self.rate]
-        return 0.9 * whole, whole, (0.96 if self.rate in (20, 25) else 1.0) * whole  # their ROCOF is the slowest
+        return 0.9 * whole, whole, (0.945 if self.rate in (20, 25) else 1.0) * whole  # their ROCOF is the slowest
 
     @property
     def half_lengths(self) -> tuple[int, int, int]:

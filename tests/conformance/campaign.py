@@ -37,7 +37,7 @@ def full_jobs(*, dense: bool) -> list[Job]:
     """The whole campaign."""
     jobs = [Job(Setup(task, CHAINS["ideal"]), thin=not dense) for task in TASKS]
     jobs += [Job(Setup(task, CHAINS["ideal"], phases=3)) for task in TASKS]
-    # Up to 60/s all P rates are one bank; behind the other chains one of them speaks for all.
+    # The slow P rates share a bank; behind the other chains one of them speaks for all.
     banks = [t for t in TASKS if t.rate == bank_rates(t.nominal_hz, t.performance_class, t.rate)[-1]]
     for name in ("1khz", "100hz", "adc", "1khz-adc", "100hz-adc", "adc-10"):
         jobs += [Job(Setup(task, CHAINS[name])) for task in banks]
