@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rpmu import rooms
 from rpmu.acquire import AcquisitionInfo
@@ -19,12 +19,13 @@ from rpmu.acquire.gps_port import GpsPort
 from rpmu.acquire.link import Pace, PruLink
 from rpmu.acquire.ring import RingReader, RingStatistics
 from rpmu.acquire.sampler import bring_up
+from rpmu.c37118 import ConfigFrame
 from rpmu.config import Config
-from rpmu.errors import HardwareError
+from rpmu.errors import HardwareError, InputError
 from rpmu.host_time import HostTime
 from rpmu.measurement import Measurement
 from rpmu.pipeline import Calibration, Pipeline
-from rpmu.serve import PmuServer, contents
+from rpmu.serve import PmuServer, ScheduledChange, contents
 from rpmu.serve.statistics import ServerStatistics
 from rpmu.timing.keeper import TimeKeeper
 from rpmu.timing.receiver import pmtk_setup, ubx_setup
@@ -124,8 +125,11 @@ class Daemon:
         self._restarts = 0
         self._earlier = _Earlier()
         self._current: _Run | None = None
-        self.stream = contents.stream_configuration(config)
-        self.server = PmuServer(self.stream, rooms.header_text(config), rooms.server_settings(config))
+        self.stream: ConfigFrame = contents.stream_configuration(config)
+        self._next_stream: ScheduledChange | None = None
+        self.server = PmuServer(
+            self.stream, rooms.header_text(config), rooms.server_settings(config), rate_handler=self.change_rate
+        )
 
     async def start(self) -> None:
         """Listen, bring up the PRU and begin to measure.
@@ -219,7 +223,28 @@ class Daemon:
         self._earlier = self._earlier.plus(self._run)
         await self._begin()
 
+    def change_rate(self, rate: int) -> None:
+        """Another reporting rate, announced in the stream as the standard says; the time lock is kept.
+
+        Args:
+            rate: reports per second; one that the nominal frequency does not allow is refused with a line in the log.
+        """
+        config = replace(self._config, station=replace(self._config.station, reporting_rate_per_s=rate))
+        try:
+            settings = rooms.estimator_settings(config)
+            change = self.server.reconfigure(contents.stream_configuration(config))
+        except InputError as error:
+            log.warning("reporting rate %d refused: %s", rate, error)
+            return
+        self._config = config
+        self._next_stream = change
+        if self._current is not None:
+            self._current.pipeline.change_estimator(settings, change.effective_soc or 0)
+
     def _send(self, measurement: Measurement) -> None:
+        due = self._next_stream
+        if due is not None and measurement.time.soc >= (due.effective_soc or 0):
+            self.stream, self._next_stream = due.configuration, None
         self.server.publish(contents.data_frame(self.stream, measurement))
         if self._observer is not None:
             self._observer(measurement)

@@ -11,7 +11,7 @@ skipped, so a gap in the index is a gap in time.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +57,15 @@ class Health:
     gap_until: int = -1
 
 
+@dataclass
+class _Successor:
+    """An estimator that takes over at a UTC second, and its reports that wait for the old one's last."""
+
+    estimator: Estimator
+    from_soc: int
+    waiting: list[Measurement] = field(default_factory=list)
+
+
 class Pipeline:
     """One run of the acquisition, from samples to measurements.
 
@@ -96,6 +105,8 @@ class Pipeline:
         self._newest_scan = 0
         self._window = round(self.estimator.window_s * float(info.sample_rate_hz))
         self._health = Health()
+        self._successor: _Successor | None = None
+        self._from_soc = 0
 
     def feed_nmea(self, data: bytes) -> None:
         """Bytes from the receiver, read after all samples so far were fed: their time of arrival is the newest scan."""
@@ -111,8 +122,39 @@ class Pipeline:
         self._next_index = first + len(item.codes)
         self._newest_scan = item.first_scan + (len(item.codes) - 1) * self._info.decimation
         self._watch(item, first)
-        reports = self.estimator.push(self._volts(item), first, self._sample_map(item, first))
-        return self._measurements(reports)
+        measurements = self._estimate(self._volts(item), first, self._sample_map(item, first))
+        self.reports += len(measurements)
+        self.invalid_reports += sum(not measurement.valid for measurement in measurements)
+        return measurements
+
+    def change_estimator(self, settings: EstimatorSettings, from_soc: int) -> None:
+        """Another class or reporting rate from a UTC second on; the time lock is kept and no report is missing.
+
+        Args:
+            settings: of the new estimator, as for `Pipeline`.
+            from_soc: first second of its reports; it should lie a window's length ahead.
+
+        Raises:
+            InputError: no such class or rate.
+        """
+        estimator = Estimator(estimator_settings(self._info, settings, self._calibration))
+        self._successor = _Successor(estimator, from_soc)
+
+    def _estimate(self, volts: NDArray[np.float64], first: int, sample_map: TimeMap | None) -> list[Measurement]:
+        """Reports of the estimator, or of the one that takes over from it, in the order of time."""
+        measurements = self._measurements(self.estimator.push(volts, first, sample_map))
+        # a slower successor took over before it came to its first second
+        measurements = [measurement for measurement in measurements if measurement.time.soc >= self._from_soc]
+        successor = self._successor
+        if successor is None:
+            return measurements
+        coming = self._measurements(successor.estimator.push(volts, first, sample_map))
+        successor.waiting += [new for new in coming if new.time.soc >= successor.from_soc]
+        old = [measurement for measurement in measurements if measurement.time.soc < successor.from_soc]
+        if len(old) == len(measurements):
+            return old  # the old one may have more to say, the faster new one waits
+        self.estimator, self._from_soc, self._successor = successor.estimator, successor.from_soc, None
+        return old + successor.waiting
 
     def _volts(self, block: SampleBlock) -> NDArray[np.float64]:
         """Volts at the ADC pin about mid-scale, float64 [channels, n]; NaN where scans had to be substituted."""
@@ -146,8 +188,6 @@ class Pipeline:
         phasors = reports.phasors
         if self._positive_sequence and reports.positive_sequence is not None:
             phasors = np.column_stack([phasors, reports.positive_sequence])
-        self.reports += len(reports)
-        self.invalid_reports += int(np.count_nonzero(~reports.valid))
         return [
             Measurement(
                 time_ns=time_ns,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from rpmu.c37118 import (
     AnalogChannel,
+    ConfigFrame,
     ConfigFrame2,
     DataError,
     DataFrame,
@@ -96,7 +97,7 @@ def has_positive_sequence(config: Config) -> bool:
     return config.station.phases == 3 and config.server.positive_sequence
 
 
-def data_frame(stream: ConfigFrame2, measurement: Measurement) -> DataFrame:
+def data_frame(stream: ConfigFrame, measurement: Measurement) -> DataFrame:
     """One measurement as a data frame of the stream.
 
     Invalid numbers go out as NaN (0x8000 among integers) with STAT's data error "absent", never as a wrong value.
