@@ -2,10 +2,10 @@
 
 The splitter finds sentences among binary, joined, cut and commented bytes and notes the scan number at which each
 began. Checksum and validity are checked here and not by pynmea2, because its two versions in Debian disagree: 1.15
-calls a sentence valid that 1.19 does not (u-blox receivers always send navigation status V, "not provided", which says
-nothing of the fix), and one gives naive times where the other gives aware ones. pynmea2 names the fields; their raw
-text is read here, which also lets 23:59:60 through. Nothing is dropped silently: every sentence counts, as good or by
-the reason why not.
+knows neither the mode of an RMC nor its navigation status, 1.19 calls every u-blox invalid (they always send status
+V, "not provided", which says nothing of the fix), and one gives naive times where the other gives aware ones. pynmea2
+names the fields; their raw text is read here, which also lets 23:59:60 through. Nothing is dropped silently: every
+sentence counts, as good or by the reason why not.
 """
 
 from __future__ import annotations
@@ -167,19 +167,20 @@ def parse(body: str, scan: int, not_before: int = 0) -> Sentence:
 
 
 def _named(body: str) -> dict[str, str]:
-    """The raw fields under the names that pynmea2 gives them; missing ones at the end are empty."""
+    """The raw fields under the names that pynmea2 gives them, or "field11" and so on; missing ones are empty."""
     try:
         message = pynmea2.parse("$" + body, check=False)
     except pynmea2.ParseError as error:
         raise ValueError(str(error)) from None
     names = [field[1] for field in message.fields]
+    names += [f"field{i}" for i in range(len(names), len(message.data))]
     return dict.fromkeys(names, "") | dict(zip(names, message.data, strict=False))
 
 
 def _rmc(raw: dict[str, str], not_before: int) -> dict[str, Any]:
     if raw["status"] not in ("A", "V"):
         raise ValueError(f"status is {raw['status']!r}, not A or V")
-    mode = raw.get("mode_indicator", "")
+    mode = raw.get("mode_indicator") or raw.get("field11", "")  # pynmea2 1.15 has no name for it
     valid = raw["status"] == "A" and mode not in MODES_WITHOUT_FIX
     time = None
     if raw["timestamp"] and raw["datestamp"]:

@@ -139,18 +139,18 @@ def test_no_fields_with_a_right_checksum_raise(text):
         heard(with_checksum(f"{address},{text}"))
 
 
-@pytest.mark.parametrize("aware", [True, False])
-def test_both_pynmea2_versions_give_one_result(monkeypatch, aware):
-    """1.15 has naive times and no word on navigation status, 1.19 aware ones: we take only names and raw fields."""
-    fields = (("Timestamp", "timestamp"), ("Status", "status"), ("Lat", "lat"), ("Dir", "lat_dir"), ("Lon", "lon"),
-              ("Dir", "lon_dir"), ("Speed", "spd_over_grnd"), ("Course", "true_course"), ("Date", "datestamp"),
-              ("Variation", "mag_variation"), ("Dir", "mag_var_dir"))  # fmt: skip
-    newer = (("Mode", "mode_indicator"), ("Status", "nav_status"))
+@pytest.mark.parametrize("newer", [True, False])
+@pytest.mark.parametrize(("mode", "fix"), [("D", 2), ("A", 1), ("N", 0), ("E", 0)])
+def test_both_pynmea2_versions_give_one_result(monkeypatch, newer, mode, fix):
+    """1.15 has no name for the mode and calls by status alone, 1.19 counts status V as invalid: we decide ourselves."""
+    fields = [(name, name) for name in (
+        "timestamp", "status", "lat", "lat_dir", "lon", "lon_dir", "spd_over_grnd", "true_course", "datestamp",
+        "mag_variation", "mag_var_dir", *(("mode_indicator", "nav_status") if newer else ()),
+    )]  # fmt: skip
 
     def fake(line, check=False):
-        data = line.split(",")[1:]
-        return SimpleNamespace(fields=fields + newer if aware else fields + newer[:1], data=data, is_valid=not aware)
+        return SimpleNamespace(fields=fields, data=line.split(",")[1:], is_valid=not newer)
 
     monkeypatch.setattr(pynmea2, "parse", fake)
-    sentence = parse(GOOD + ",V", 0)
-    assert (sentence.time, sentence.valid, sentence.fix) == (NmeaTime(SECOND), True, 2)
+    sentence = parse(GOOD.replace(",D", f",{mode},V"), 0)
+    assert (sentence.time, sentence.valid, sentence.fix) == (NmeaTime(SECOND), fix > 0, fix)
