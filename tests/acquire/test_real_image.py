@@ -10,6 +10,8 @@ import pytest
 
 from rpmu.acquire import PpsEvent, RingReader, SampleBlock, SamplerSettings, sampler
 from rpmu.acquire.link import image_bytes
+from rpmu.acquire.recording import Recorder
+from rpmu.acquire.replay import ReplayLink
 from rpmu.errors import HardwareError
 from rpmu.twin.pruss import AdcErrors, AdcEvent, Pruss
 
@@ -175,6 +177,30 @@ def test_a_second_start_with_other_settings():
     link.run(0.1)
     reader.poll()
     assert not collect(link, reader, 0.1)[0]
+
+
+def test_a_recording_of_the_firmware_replays_alike(tmp_path):
+    settings = SamplerSettings(pps_pin=14)
+    link, info, reader = brought_up(settings)
+    with Recorder(tmp_path / "recording", settings, info) as recorder:
+        items = []
+        for _ in range(30):
+            link.run(0.04)
+            polled = reader.poll()
+            recorder.write(polled)
+            items += polled
+    replay = ReplayLink(tmp_path / "recording", speed=None)
+    assert asyncio.run(sampler.bring_up(replay, replay.settings, replay.pace)) == info
+    reader = RingReader(replay.window(), info)
+    again = []
+    while not replay.finished:
+        replay.advance(0.04)
+        again += reader.poll()
+    assert reader.statistics().lost_samples == reader.statistics().counter_mismatches == 0
+    codes = [np.concatenate([i.codes for i in part if isinstance(i, SampleBlock)]) for part in (items, again)]
+    assert np.array_equal(*codes)
+    edges = [[i.first_scan + i.crossing for i in part if isinstance(i, PpsEvent)] for part in (items, again)]
+    assert edges[0] == edges[1] != []
 
 
 def test_the_firmware_refuses_what_the_settings_would_not_let_through():

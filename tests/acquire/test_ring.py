@@ -381,3 +381,32 @@ def test_an_interleaved_copy_is_torn_and_counted():
     steps.finish()
     counts = judge.settle()
     assert counts.blocks_lost >= counts.torn_copies > 0
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.one_of(st.integers(0, 31), st.sampled_from([15, 17, 64 + 32, 128 + 32, 224, 225, 226, 264])),
+            st.one_of(st.integers(0, 2**32 - 1), st.integers(0, 200)),
+        ),
+        max_size=20,
+    )
+)
+def test_garbage_from_a_dying_pru_is_counted_or_refused_but_never_delivered(scribbles):
+    pru = FakePru()
+    reader = reader_of(pru)
+    pru.write_blocks(3)
+    delivered = reader.poll()
+    for word, value in scribbles:
+        pru.window[word] = value
+        try:
+            delivered += reader.poll()
+            reader.trouble()
+        except HardwareError:
+            pass
+    blocks = [item for item in delivered if isinstance(item, SampleBlock)]
+    numbers = [(block.first_scan + 320 * n) for block in blocks for n in range(len(block.codes) // 64)]
+    assert len(numbers) == reader.statistics().blocks
+    assert numbers[:3] == [0, 320, 640]
+    assert len(set(numbers)) == len(numbers), "a block came twice"
