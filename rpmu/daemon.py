@@ -17,6 +17,7 @@ from rpmu import rooms
 from rpmu.acquire import AcquisitionInfo
 from rpmu.acquire.gps_port import GpsPort
 from rpmu.acquire.link import Pace, PruLink
+from rpmu.acquire.recording import Recorder
 from rpmu.acquire.ring import RingReader, RingStatistics
 from rpmu.acquire.sampler import bring_up
 from rpmu.c37118 import ConfigFrame
@@ -105,6 +106,7 @@ class Daemon:
         gps: port of the receiver, or None to do without (then the second has no name and nothing is sent).
         pace: waits.
         observer: called with every measurement, valid or not.
+        recorder: keeps all that comes in, for a later replay.
     """
 
     def __init__(
@@ -115,6 +117,7 @@ class Daemon:
         gps: GpsPort | None,
         pace: Pace,
         observer: Observer | None = None,
+        recorder: Recorder | None = None,
     ) -> None:
         self._config = config
         self._calibration = calibration
@@ -122,6 +125,7 @@ class Daemon:
         self._gps = gps
         self._pace = pace
         self._observer = observer
+        self._recorder = recorder
         self._restarts = 0
         self._earlier = _Earlier()
         self._current: _Run | None = None
@@ -148,8 +152,10 @@ class Daemon:
 
     async def _begin(self) -> None:
         """One run of the acquisition, from START."""
-        config = self._config
-        info = await bring_up(self._link, config.sampler_settings(), self._pace)
+        config, settings = self._config, self._config.sampler_settings()
+        info = await bring_up(self._link, settings, self._pace)
+        if self._recorder is not None:
+            self._recorder.begin(settings, info)
         log.info("sampling %d channels at %.3f Hz", info.channels, float(info.sample_rate_hz))
         reader = RingReader(self._link.window(), info)
         keeper, host_time = self._time_source(info, reader)
@@ -196,6 +202,8 @@ class Daemon:
         self._link.close()
         if self._gps is not None:
             self._gps.close()
+        if self._recorder is not None:
+            self._recorder.close()
 
     async def step(self) -> None:
         """Wait for one poll interval, then handle all that has come in meanwhile.
@@ -205,11 +213,16 @@ class Daemon:
         """
         reader, pipeline, host_time = self._run.reader, self._run.pipeline, self._run.host_time
         await self._pace(self._config.sampling.poll_interval_s)
-        for item in reader.poll():
+        items = reader.poll()
+        nmea = self._gps.read() if self._gps is not None else b""
+        if self._recorder is not None:
+            self._recorder.write(items)
+            self._recorder.write_nmea(nmea, reader.newest_scan())
+        for item in items:
             for measurement in pipeline.feed(item):
                 self._send(measurement)
-        if self._gps is not None and (data := self._gps.read()):
-            pipeline.feed_nmea(data)
+        if nmea:
+            pipeline.feed_nmea(nmea)
         if host_time is not None:
             host_time.step()
         trouble = reader.trouble()

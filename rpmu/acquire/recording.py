@@ -1,8 +1,9 @@
-"""Recordings of what came out of the ring, so that a stretch of real samples can be run again.
+"""Recordings of all that the daemon takes in, so that a stretch of a real PMU's life can be run again on any machine.
 
-A file is one line of JSON (format, version, what the firmware was told and what it measured) and then records: a
-32-bit kind, 0 for a block and 1 for a PPS event, and the slot of the shared memory as pru/layout.h lays it out,
-little-endian. Slots are what the firmware writes, so replaying them exercises the very ring reader that a board uses.
+A file is one line of JSON (format, version, what the firmware was told and what it measured) and then records, little-
+endian: a 32-bit kind, 0 for a block and 1 for a PPS event, and the slot of the shared memory as pru/layout.h lays it
+out; or 2, the scan number and the length (32 bits each) and bytes from the GPS receiver. Slots are what the firmware
+writes, so replaying them exercises the very ring reader that a board uses.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import dataclasses
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -25,25 +25,42 @@ FORMAT = "rpmu-recording"
 VERSION = 1
 KIND_BLOCK = 0
 KIND_EVENT = 1
+KIND_NMEA = 2
+NMEA_HEADER_BYTES = 8
+MAX_NMEA_BYTES = 1 << 16
 MASK = 0xFFFFFFFF
 MAX_HEADER_BYTES = 4096
 
 
 class Recorder:
-    """Writes a recording; a context manager.
+    """Writes recordings, one for each START of the firmware.
 
     Args:
-        path: file to write; it must not exist.
-        settings: what the firmware was told.
-        info: what `rpmu.acquire.sampler.start` returned.
-
-    Raises:
-        InputError: the file exists or cannot be written.
+        path: file for the first one, which must not exist; later ones get -2, -3 … behind their names.
     """
 
-    def __init__(self, path: Path, settings: SamplerSettings, info: AcquisitionInfo) -> None:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: BinaryIO | None = None
+        self._starts = 0
+
+    def begin(self, settings: SamplerSettings, info: AcquisitionInfo) -> None:
+        """Begin a file.
+
+        Args:
+            settings: what the firmware was told.
+            info: what `rpmu.acquire.sampler.start` returned.
+
+        Raises:
+            InputError: the file exists or cannot be written.
+        """
+        self.close()
+        self._starts += 1
+        path = self._path
+        if self._starts > 1:
+            path = path.with_name(f"{path.stem}-{self._starts}{path.suffix}")
         try:
-            self._file: BinaryIO = path.open("xb")
+            self._file = path.open("xb")
         except OSError as error:
             raise InputError(f"cannot write the recording {path}: {error.strerror}") from error
         self._info = info
@@ -51,14 +68,6 @@ class Recorder:
         told, measured = dataclasses.asdict(settings), dataclasses.asdict(info)
         header = {"format": FORMAT, "version": VERSION, "settings": told, "info": measured}
         self._file.write(json.dumps(header).encode() + b"\n")
-
-    def __enter__(self) -> Recorder:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def write(self, items: Iterable[SampleBlock | PpsEvent]) -> None:
         """Append what a poll of the ring returned."""
@@ -68,9 +77,25 @@ class Recorder:
             else:
                 self._write_event(item)
 
+    def write_nmea(self, data: bytes, scan: int) -> None:
+        """Append bytes from the receiver.
+
+        Args:
+            data: as they were read.
+            scan: newest scan number at that time.
+        """
+        if data:
+            self._append(KIND_NMEA, (scan & MASK).to_bytes(4, "little") + len(data).to_bytes(4, "little") + data)
+
     def close(self) -> None:
-        """Finish the file."""
-        self._file.close()
+        """Finish the file; does nothing if there is none."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _append(self, kind: int, content: bytes) -> None:
+        assert self._file is not None, "begin() comes first"
+        self._file.write(kind.to_bytes(4, "little") + content)
 
     def _write_samples(self, block: SampleBlock) -> None:
         slots = np.zeros(len(block.codes) // layout.BLOCK_SAMPLES, layout.BLOCK_HEADER)
@@ -87,7 +112,7 @@ class Recorder:
         self._blocks += len(slots)
         codes = np.ascontiguousarray(block.codes, dtype="<u2").reshape(len(slots), -1)
         for header, data in zip(slots, codes, strict=True):
-            self._file.write(KIND_BLOCK.to_bytes(4, "little") + header.tobytes() + data.tobytes())
+            self._append(KIND_BLOCK, header.tobytes() + data.tobytes())
 
     def _write_event(self, event: PpsEvent) -> None:
         slot = np.zeros(1, layout.EVENT)
@@ -101,7 +126,7 @@ class Recorder:
         slot["crossing"] = event.crossing
         slot["data"][0, : len(event.samples)] = event.samples
         self._events += 1
-        self._file.write(KIND_EVENT.to_bytes(4, "little") + slot.tobytes())
+        self._append(KIND_EVENT, slot.tobytes())
 
 
 class Recording:
@@ -129,23 +154,27 @@ class Recording:
         self._start = len(line)
 
     def records(self) -> Iterator[tuple[int, bytes]]:
-        """Kind and slot of each record, in order. A last record cut short by a power failure is left out.
+        """Kind and content of each record, in order. A last one cut short by a power failure is left out.
 
         Raises:
-            InputError: a record of unknown kind.
+            InputError: what cannot be a record.
         """
         block_bytes = layout.BLOCK_HEADER_BYTES + 2 * self.info.channels * layout.BLOCK_SAMPLES
-        sizes = {KIND_BLOCK: block_bytes, KIND_EVENT: layout.EVENT_BYTES}
+        sizes = {KIND_BLOCK: block_bytes, KIND_EVENT: layout.EVENT_BYTES, KIND_NMEA: NMEA_HEADER_BYTES}
         with self._path.open("rb") as file:
             file.seek(self._start)
             while len(word := file.read(4)) == 4:
+                place = file.tell() - 4
                 kind = int.from_bytes(word, "little")
                 if kind not in sizes:
-                    place = file.tell() - 4
                     raise InputError(f"{self._path} is damaged at byte {place}: record of unknown kind {kind}")
-                slot = file.read(sizes[kind])
-                if len(slot) == sizes[kind]:
-                    yield kind, slot
+                content = file.read(sizes[kind])
+                more = int.from_bytes(content[4:8], "little") if kind == KIND_NMEA else 0
+                if more > MAX_NMEA_BYTES:
+                    raise InputError(f"{self._path} is damaged at byte {place}: {more} bytes from the receiver at once")
+                content += file.read(more)
+                if len(content) == sizes[kind] + more:
+                    yield kind, content
 
 
 def _parse_header(path: Path, line: bytes) -> tuple[SamplerSettings, AcquisitionInfo]:

@@ -1,7 +1,8 @@
 """A `PruLink` that plays a recording into the shared memory, where a PRU would write.
 
 It answers the host's commands as the firmware does and publishes each recorded slot when its scan is due, so sampler
-and ring reader cannot tell it from a board. Its time passes in `pace`, at the speed that was asked for.
+and ring reader cannot tell it from a board. The receiver's bytes come out of `gps`, a `GpsPort`, likewise. Time passes
+in `pace`, at the speed that was asked for.
 """
 
 from __future__ import annotations
@@ -15,9 +16,32 @@ import numpy as np
 from rpmu.acquire import layout
 from rpmu.acquire.extend import WRAP, nearest
 from rpmu.acquire.link import ImageFormat
-from rpmu.acquire.recording import KIND_BLOCK, Recording
+from rpmu.acquire.recording import KIND_BLOCK, KIND_NMEA, NMEA_HEADER_BYTES, Recording
 
 MEASURED_SCANS = 3000
+
+
+class ReplayGps:
+    """The receiver of a recording; a `GpsPort`."""
+
+    def __init__(self) -> None:
+        self._waiting = bytearray()
+
+    def arrive(self, data: bytes) -> None:
+        """Bytes are due."""
+        self._waiting += data
+
+    def read(self) -> bytes:
+        """All bytes that have arrived since the last call; empty if none."""
+        data = bytes(self._waiting)
+        self._waiting.clear()
+        return data
+
+    def write(self, data: bytes) -> None:
+        """Nobody is there to configure."""
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 class ReplayLink:
@@ -33,6 +57,7 @@ class ReplayLink:
     Attributes:
         settings: the sampler settings that the recording was made with, the only ones it can be started with.
         info: what the firmware measured then.
+        gps: the receiver's bytes as they come due.
     """
 
     image_format: ImageFormat = "bin"
@@ -41,6 +66,7 @@ class ReplayLink:
         self._recording = Recording(path)
         self.settings = self._recording.settings
         self.info = self._recording.info
+        self.gps = ReplayGps()
         self._speed = speed
         self._memory = bytearray(layout.SHARED_RAM_BYTES)
         self._window = memoryview(self._memory).cast("I")
@@ -147,23 +173,26 @@ class ReplayLink:
         if kind == KIND_BLOCK:
             first = int.from_bytes(slot[layout.BLOCK_FIRST_SCAN :][:4], "little")
             return (first + (layout.BLOCK_SAMPLES - 1) * self.info.decimation) % WRAP
+        if kind == KIND_NMEA:
+            return int.from_bytes(slot[:4], "little")
         return (int.from_bytes(slot[layout.EVENT_FIRST_SCAN :][:4], "little") + layout.EVENT_SAMPLES) % WRAP
 
     def _due(self, record: tuple[int, bytes]) -> int:
         return nearest(self._last_scan(*record), int(self._played_until))
 
     def _publish(self, kind: int, slot: bytes) -> None:
-        if kind == KIND_BLOCK:
-            start, slots, count = (
-                layout.RING_OFFSET,
-                self._status(layout.STATUS_RING_BLOCKS),
-                layout.STATUS_BLOCKS_WRITTEN,
-            )
+        if kind == KIND_NMEA:
+            self.gps.arrive(slot[NMEA_HEADER_BYTES:])
+        elif kind == KIND_BLOCK:
             self._set_status(layout.STATUS_SCANS, self._last_scan(kind, slot))
-            epoch = int.from_bytes(slot[layout.BLOCK_EPOCH :][:4], "little")
-            self._set_status(layout.STATUS_EPOCH, epoch)
+            self._set_status(layout.STATUS_EPOCH, int.from_bytes(slot[layout.BLOCK_EPOCH :][:4], "little"))
+            slots = self._status(layout.STATUS_RING_BLOCKS)
+            self._put(slot, layout.RING_OFFSET, slots, layout.STATUS_BLOCKS_WRITTEN)
         else:
-            start, slots, count = layout.EVENTS_OFFSET, layout.EVENT_SLOTS, layout.STATUS_EVENTS_WRITTEN
+            self._put(slot, layout.EVENTS_OFFSET, layout.EVENT_SLOTS, layout.STATUS_EVENTS_WRITTEN)
+
+    def _put(self, slot: bytes, start: int, slots: int, count: int) -> None:
+        """Write a slot with the next number, then the count."""
         number = self._written[count]
         place = start + number % slots * len(slot)
         self._memory[place : place + len(slot)] = number.to_bytes(4, "little") + slot[4:]

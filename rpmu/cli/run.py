@@ -5,14 +5,19 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 from rpmu import rooms
 from rpmu.acquire.detect import detect_link
 from rpmu.acquire.gps_port import SerialGpsPort
+from rpmu.acquire.recording import Recorder
+from rpmu.acquire.replay import ReplayLink
 from rpmu.cli.running import add_for_option, run_until_told
 from rpmu.config import Config, default, load
 from rpmu.daemon import Daemon
+from rpmu.errors import InputError
 from rpmu.serve.status_socket import StatusSocket, default_socket
 from rpmu.status import as_object
 
@@ -25,6 +30,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config", type=Path, metavar="FILE", help=f"configuration (default: {CONFIG_FILE}, or defaults without it)"
     )
+    parser.add_argument(
+        "--record", type=Path, metavar="FILE", help="keep all samples, PPS edges and NMEA in a new file"
+    )
+    parser.add_argument("--replay", type=Path, metavar="FILE", help="run from such a file instead of the hardware")
+    parser.add_argument(
+        "--speed", type=float, default=1.0, metavar="X", help="of a replay, 0 for as fast as it goes (default: 1)"
+    )
     add_for_option(parser)
 
 
@@ -32,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     """Run until told to stop."""
     config = _config(args.config)
     logging.basicConfig(level=config.logging.level.upper(), format="%(levelname)s %(name)s: %(message)s")
-    return run_until_told(lambda stop: _run(config, stop), args.for_s)
+    return run_until_told(lambda stop: _run(config, args, stop), args.for_s)
 
 
 def _config(path: Path | None) -> Config:
@@ -41,17 +53,46 @@ def _config(path: Path | None) -> Config:
     return load(CONFIG_FILE) if CONFIG_FILE.exists() else default()
 
 
-async def _run(config: Config, stop: asyncio.Event) -> int:
-    link = detect_link(config.sampling.pru_link)
-    gps = SerialGpsPort(config.gps.device, config.gps.baud_rate)
-    daemon = Daemon(config, rooms.calibration(config), link, gps, asyncio.sleep)
+def _replay(config: Config, path: Path, speed: float) -> ReplayLink:
+    """A recording in the place of the hardware.
+
+    Raises:
+        InputError: it cannot be read, or was made with other settings.
+    """
+    if not 0 <= speed < float("inf"):
+        raise InputError(f"--speed is {speed:g}, but must be 0 (as fast as it goes) or more")
+    link = ReplayLink(path, speed or None)
+    told, wanted = asdict(link.settings), asdict(config.sampler_settings())
+    for name, value in told.items():
+        if wanted[name] != value:
+            raise InputError(
+                f"{path} was recorded with {name} {value}, but the configuration says {wanted[name]}: replay it with "
+                "the [[channel]] and [sampling] sections that it was recorded with (--config)"
+            )
+    return link
+
+
+async def _run(config: Config, args: argparse.Namespace, stop: asyncio.Event) -> int:
+    recorder = Recorder(args.record) if args.record is not None else None
+    if args.replay is not None:
+        replay = _replay(config, args.replay, args.speed)
+        daemon = Daemon(config, rooms.calibration(config), replay, replay.gps, replay.pace, recorder=recorder)
+        await _serve(daemon, lambda: stop.is_set() or replay.finished)
+    else:
+        link = detect_link(config.sampling.pru_link)
+        gps = SerialGpsPort(config.gps.device, config.gps.baud_rate)
+        daemon = Daemon(config, rooms.calibration(config), link, gps, asyncio.sleep, recorder=recorder)
+        await _serve(daemon, stop.is_set)
+    return 0
+
+
+async def _serve(daemon: Daemon, ended: Callable[[], bool]) -> None:
     socket = StatusSocket(default_socket(), lambda: as_object(daemon.status))
     await daemon.start()
     try:
         await socket.start()
-        while not stop.is_set():
+        while not ended():
             await daemon.step()
     finally:
         await socket.stop()
         await daemon.stop()
-    return 0

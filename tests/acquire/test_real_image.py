@@ -182,13 +182,15 @@ def test_a_second_start_with_other_settings():
 def test_a_recording_of_the_firmware_replays_alike(tmp_path):
     settings = SamplerSettings(pps_pin=14)
     link, info, reader = brought_up(settings)
-    with Recorder(tmp_path / "recording", settings, info) as recorder:
-        items = []
-        for _ in range(30):
-            link.run(0.04)
-            polled = reader.poll()
-            recorder.write(polled)
-            items += polled
+    recorder = Recorder(tmp_path / "recording")
+    recorder.begin(settings, info)
+    items = []
+    for _ in range(30):
+        link.run(0.04)
+        polled = reader.poll()
+        recorder.write(polled)
+        items += polled
+    recorder.close()
     replay = ReplayLink(tmp_path / "recording", speed=None)
     assert asyncio.run(sampler.bring_up(replay, replay.settings, replay.pace)) == info
     reader = RingReader(replay.window(), info)

@@ -23,18 +23,21 @@ def write(path):
     reader = RingReader(pru.window, pru.info)
     settings = SamplerSettings(pps_pin=14)
     items = []
-    with Recorder(path, settings, pru.info) as recorder:
-        for step in range(75):
-            pru.write_blocks(5)
-            if step % 37 == 10:
-                pru.write_event()
-                pru.write_event(pin=True)
-            if step == 50:
-                pru.restart_adc(scans_lost=333)
-                pru.bad_scans = 2
-            polled = reader.poll()
-            recorder.write(polled)
-            items += polled
+    recorder = Recorder(path)
+    recorder.begin(settings, pru.info)
+    for step in range(75):
+        pru.write_blocks(5)
+        if step % 37 == 10:
+            pru.write_event()
+            pru.write_event(pin=True)
+        if step == 50:
+            pru.restart_adc(scans_lost=333)
+            pru.bad_scans = 2
+        polled = reader.poll()
+        recorder.write(polled)
+        recorder.write_nmea(b"$%d\r\n" % step, reader.newest_scan())
+        items += polled
+    recorder.close()
     return items
 
 
@@ -114,7 +117,7 @@ def test_a_tail_cut_by_a_power_failure_is_left_out(tmp_path):
     path = tmp_path / "two-seconds.rpmu"
     write(path)
     whole = len(list(Recording(path).records()))
-    path.write_bytes(path.read_bytes()[:-100])
+    path.write_bytes(path.read_bytes()[:-2])
     assert len(list(Recording(path).records())) == whole - 1
 
 
@@ -152,4 +155,39 @@ def test_files_that_cannot_be_opened(tmp_path):
     path = tmp_path / "there"
     path.touch()
     with pytest.raises(InputError, match="cannot write the recording"):
-        Recorder(path, SamplerSettings(), FakePru().info)
+        Recorder(path).begin(SamplerSettings(), FakePru().info)
+
+
+def test_each_start_of_the_firmware_has_a_file_of_its_own(tmp_path):
+    recorder = Recorder(tmp_path / "outlet.rpmu")
+    for _ in range(3):
+        recorder.begin(SamplerSettings(), FakePru().info)
+    recorder.close()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["outlet-2.rpmu", "outlet-3.rpmu", "outlet.rpmu"]
+    assert Recording(tmp_path / "outlet-3.rpmu").settings == SamplerSettings()
+
+
+def test_the_receivers_bytes_come_with_their_scans(tmp_path):
+    path = tmp_path / "two-seconds.rpmu"
+    write(path)
+    link = ReplayLink(path, speed=None)
+    link.start()
+    asyncio.run(sampler.start(link, link.settings, link.pace))
+    heard = link.gps.read()
+    link.advance(0.5)
+    heard += link.gps.read()
+    assert heard == b"".join(b"$%d\r\n" % step for step in range(heard.count(b"$")))
+    assert heard.count(b"$") == pytest.approx(0.5 * 37.5, abs=2)
+    link.advance(10.0)
+    assert (heard + link.gps.read()).count(b"$") == 75
+    assert link.finished
+
+
+def test_an_absurd_length_from_the_receiver_is_damage(tmp_path):
+    path = tmp_path / "two-seconds.rpmu"
+    recorder = Recorder(path)
+    recorder.begin(SamplerSettings(), FakePru().info)
+    recorder.close()
+    path.write_bytes(path.read_bytes() + b"\2\0\0\0" + b"\0\0\0\0" + b"\xff\xff\xff\xff")
+    with pytest.raises(InputError, match="4294967295 bytes from the receiver at once"):
+        list(Recording(path).records())

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from rpmu import rooms
 from rpmu.acquire.gps_port import SerialGpsPort
+from rpmu.acquire.recording import Recorder
 from rpmu.c37118 import DataFrame
 from rpmu.calibrate.profile import load_profile
 from rpmu.config import Config, default
@@ -74,7 +75,9 @@ def configuration(**station: Any) -> Config:
     )
 
 
-def run_chain(seconds: float, config: Config | None = None, **twin_settings: Any) -> Outcome:
+def run_chain(
+    seconds: float, config: Config | None = None, recorder: Recorder | None = None, **twin_settings: Any
+) -> Outcome:
     """Run the twin for so many simulated seconds with a PDC client connected over TCP."""
     config = config or configuration()
     settings = TwinSettings(
@@ -85,17 +88,16 @@ def run_chain(seconds: float, config: Config | None = None, **twin_settings: Any
         mains_ain=tuple(channel.ain for channel in config.channels),
         **twin_settings,
     )
-    return asyncio.run(_run(seconds, config, settings))
+    return asyncio.run(_run(seconds, config, settings, recorder))
 
 
-async def _run(seconds: float, config: Config, settings: TwinSettings) -> Outcome:
+async def _run(seconds: float, config: Config, settings: TwinSettings, recorder: Recorder | None) -> Outcome:
     line = PtyPort()
     twin = Twin(settings, line)
     pacer = Pacer(twin, MAX_SPEED)
     measurements: list[Measurement] = []
-    daemon = Daemon(
-        config, rooms.calibration(config), twin.link(), SerialGpsPort(line.device), pacer.pace, measurements.append
-    )
+    gps, calibration = SerialGpsPort(line.device), rooms.calibration(config)
+    daemon = Daemon(config, calibration, twin.link(), gps, pacer.pace, measurements.append, recorder)
     await daemon.start()
     host, port = daemon.server.addresses[0][:2]
     frames: list[DataFrame] = []
