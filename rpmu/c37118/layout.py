@@ -15,6 +15,7 @@ import struct
 from cmath import polar, rect
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from math import isinf, isnan, nan
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -140,10 +141,9 @@ class PmuLayout:
         if self._analogs:
             analogs = tuple(map(_unscaled_analog, self._analogs, analogs))
         try:
-            phasors = self._write_phasors(data.phasors)
+            return (data.stat, *self._write_phasors(data.phasors), freq, dfreq, *analogs, *data.digitals)
         except OverflowError:
             raise InputError(f"PMU {self.name!r}: a magnitude in {data.phasors} is beyond any float") from None
-        return (data.stat, *phasors, freq, dfreq, *analogs, *data.digitals)
 
     def _wrong_counts(self, data: PmuData) -> InputError:
         got = (len(data.phasors), len(data.analogs), len(data.digitals))
@@ -231,8 +231,8 @@ def _read_float_polar(pairs: Values) -> tuple[complex, ...]:
         return tuple(map(_rect, pairs[::2], pairs[1::2]))
 
 
-def _write_float_polar(phasors: Iterable[complex]) -> list[Number]:
-    return [number for pair in map(polar, phasors) for number in pair]
+def _write_float_polar(phasors: Iterable[complex]) -> Iterable[Number]:
+    return chain.from_iterable(map(polar, phasors))
 
 
 def _read_float(pairs: Values) -> tuple[complex, ...]:
