@@ -14,10 +14,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rpmu.errors import InputError
+
 NS_PER_CYCLE = 5
 SEGMENT_CYCLES = 20_000_000  # 0.1 s
 SEGMENT_S = 0.1
 PS_PER_NS = 1000
+MAX_PPM = 1000  # ten times the worst crystal sold
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,10 @@ class CrystalSettings:
     temperature_ppb: float = 0.0
     temperature_period_s: float = 900.0
     walk_ppb_per_rts: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not abs(self.ppm) <= MAX_PPM:
+            raise InputError(f"the crystal's offset is {self.ppm:g} ppm, but must lie within {MAX_PPM} ppm of nominal")
 
 
 class Crystal:

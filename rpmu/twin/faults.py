@@ -23,6 +23,8 @@ class Kind:
         meaning: what it does.
         value: the value where none is given.
         value_meaning: what the value is; empty if it takes none.
+        low: least value.
+        high: greatest value.
         lasts: it has a duration.
         duration_s: the duration where none is given.
     """
@@ -30,24 +32,28 @@ class Kind:
     meaning: str
     value: float = 1.0
     value_meaning: str = ""
+    low: float = -1e9
+    high: float = 1e9
     lasts: bool = True
     duration_s: float = 1.0
 
 
 FAULTS = {
     "pps_missing": Kind("no pulse"),
-    "pps_double": Kind("a second pulse in the same second", 0.3, "how much later, s"),
-    "pps_late": Kind("the pulse comes late", 50.0, "how much, us"),
+    "pps_double": Kind("a second pulse in the same second", 0.3, "how much later, s", 0.001, 0.5),
+    "pps_late": Kind("the pulse comes late", 50.0, "how much, us", -50e3, 300e3),
     "gps_loss": Kind("no fix: no pulse, sentences say so", duration_s=10.0),
     "gps_silent": Kind("no sentence", duration_s=10.0),
     "nmea_second": Kind("sentences name a wrong second", 1.0, "by how many seconds", duration_s=10.0),
     "leap_second": Kind("the receiver calls this second 23:59:60 and is a second behind from then on", lasts=False),
     "adc_overrun": Kind("the ADC's FIFO overruns and latches", lasts=False),
-    "tag_slip": Kind("conversions vanish on the way to the FIFO", 1.0, "how many words", lasts=False),
-    "adc_stall": Kind("the ADC's sequencer stands still", 0.6, "for how many ms", lasts=False),
+    "tag_slip": Kind("conversions vanish on the way to the FIFO", 1.0, "how many words", 1, 64, lasts=False),
+    "adc_stall": Kind("the ADC's sequencer stands still", 0.6, "for how many ms", 0.001, 1000, lasts=False),
     "reader_stalled": Kind("nobody reads the ring", duration_s=0.5),
-    "crystal_step": Kind("the crystal jumps, at the next tenth of a second", 1.0, "by how many ppm", lasts=False),
-    "clipping": Kind("the mains is that much higher than it should be", 2.0, "factor"),
+    "crystal_step": Kind(
+        "the crystal jumps, at the next tenth of a second", 1.0, "by how many ppm", -1000, 1000, lasts=False
+    ),
+    "clipping": Kind("the mains is that much higher than it should be", 2.0, "factor", -10, 10),
 }
 PATTERN = re.compile(r"([\w-]+)@([0-9.]+)(?:\+([0-9.]+))?(?:=([-+0-9.eE]+))?")
 
@@ -83,6 +89,8 @@ class Fault:
             numbers = [float(n) for n in (start, duration or kind.duration_s, value or kind.value)]
         except ValueError as error:
             raise InputError(f"fault {text!r}: {error}") from error
+        if not kind.low <= numbers[2] <= kind.high:
+            raise InputError(f"fault {text!r}: the value must lie from {kind.low:g} to {kind.high:g}")
         return cls(name.replace("-", "_"), *numbers)
 
     @property

@@ -22,7 +22,8 @@ COLD_SECOND = 315_964_786  # 1980-01-05 23:59:46, what the module's clock says a
 COLD_MILLISECOND = 5
 BITS_PER_BYTE = 10  # start and stop bit
 FIRMWARE = "PMTK705,AXN_2.31_3339_13101700,5632,PA6H,1.0"
-ACCEPTED_UNHEEDED = {"255", "286", "301", "313", "397"}  # NMEA to PPS sync, jamming filter, SBAS, speed threshold
+ACCEPTED_UNHEEDED = {"286", "301", "313", "397"}  # jamming filter, SBAS, speed threshold
+SYNCHRONISED = (0.175, 0.002)  # PMTK255: first byte 170 to 180 ms after the pulse, s and its standard deviation
 RESTART_FIX_S = {"101": 1, "102": 33, "103": 35, "104": 35}  # hot, warm, cold, full cold start
 
 
@@ -84,6 +85,7 @@ class GpsReceiver:
         self._booted_ns = start_ns
         self._rates = dict(nmea.DEFAULT_RATES)
         self._pps_mode, self._pps_width_s = 3, settings.pps_width_s  # PMTK285: 3 is only with a fix, 4 always
+        self._delay_s, self._delay_jitter_s = settings.nmea_delay_s, settings.nmea_jitter_s
         self._byte_ns = BITS_PER_BYTE * NS_PER_S / settings.baud_rate
         self._line: deque[tuple[int, bytes]] = deque()  # UTC ns of the first bit, what follows without a gap
         self._line_free_ns = start_ns
@@ -119,7 +121,7 @@ class GpsReceiver:
         if self._faults.value("gps_silent", second):
             return
         rng = np.random.default_rng([self._seed, second, 0x4E])
-        delay_s = max(0.0, self._settings.nmea_delay_s + self._settings.nmea_jitter_s * rng.standard_normal())
+        delay_s = max(0.0, self._delay_s + self._delay_jitter_s * rng.standard_normal())
         self._send(second * NS_PER_S + round(delay_s * NS_PER_S), nmea.epoch(self._what_it_knows(second), self._rates))
 
     def _what_it_knows(self, second: int) -> nmea.Fix:
@@ -162,7 +164,7 @@ class GpsReceiver:
         *lines, self._heard = (self._heard + data).split(b"\n")
         self._heard = self._heard[-256:]
         for line in lines:
-            body = nmea.checked_body(line)
+            body = nmea.checked_body(line[line.rfind(b"$") :] if b"$" in line else line)  # finds its start in binary
             if body is None or not body.startswith("PMTK"):
                 self.refused_commands += 1  # the module ignores what it cannot read
                 continue
@@ -181,7 +183,10 @@ class GpsReceiver:
             return [f"PMTK514,{','.join(str(rate) for rate in self._rate_list())}"]
         if number == "000" or number in ACCEPTED_UNHEEDED:
             return [f"PMTK001,{int(number)},3"]
-        handler = {"314": self._set_rates, "285": self._set_pps, "220": self._set_interval, "251": self._set_baud}
+        if number == "251":  # takes effect without an answer
+            self._set_baud(arguments)
+            return []
+        handler = {"314": self._set_rates, "285": self._set_pps, "220": self._set_interval, "255": self._synchronise}
         if number not in handler:
             self.refused_commands += 1
             return [f"PMTK001,{number},1"]
@@ -222,8 +227,13 @@ class GpsReceiver:
     def _set_interval(self, interval_ms: list[int]) -> bool:
         return interval_ms == [1000]  # the model has one fix a second
 
-    def _set_baud(self, rate: list[int]) -> bool:
-        if len(rate) != 1 or rate[0] not in (4800, 9600, 14400, 19200, 38400, 57600, 115200):
+    def _synchronise(self, on: list[int]) -> bool:
+        if on not in ([0], [1]):
             return False
-        self._byte_ns = BITS_PER_BYTE * NS_PER_S / rate[0]
+        s = self._settings
+        self._delay_s, self._delay_jitter_s = SYNCHRONISED if on == [1] else (s.nmea_delay_s, s.nmea_jitter_s)
         return True
+
+    def _set_baud(self, rate: list[str]) -> None:
+        if rate in ([str(known)] for known in (4800, 9600, 14400, 19200, 38400, 57600, 115200)):
+            self._byte_ns = BITS_PER_BYTE * NS_PER_S / int(rate[0])

@@ -30,6 +30,7 @@ POINTS = SEGMENT_CYCLES // STEP_CYCLES
 MARGIN_POINTS = 16  # the emulator interpolates over six points
 AHEAD_NS = NS_PER_S // 4  # edges of the PPS are planned this much before they happen
 CYCLES_PER_MS = 200_000
+LAST_START_NS = 230 * 31_556_952 * NS_PER_S  # the year 2200; int64 ends in 2262
 INSTANTS = ("adc_overrun", "tag_slip", "adc_stall")
 
 
@@ -84,6 +85,21 @@ class TwinSettings:
     faults: tuple[Fault, ...] = ()
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        """Refuse what no simulation can be made of.
+
+        Raises:
+            InputError: names the setting and what is allowed.
+        """
+        if not 0 <= self.seed < 2**63:
+            raise InputError(f"the seed is {self.seed}, but must be a whole number from 0 to 2^63 - 1")
+        if not 0 <= self.start_ns < LAST_START_NS:
+            raise InputError("the twin must start between the years 1970 and 2200")
+        if self.nominal_hz not in (50, 60):
+            raise InputError(f"the nominal frequency is {self.nominal_hz} Hz, but must be 50 or 60")
+        if self.pps_ain in self.mains_ain:
+            raise InputError(f"AIN{self.pps_ain} cannot be both a mains input and the PPS input")
+
 
 class Twin:
     """A board that does not exist.
@@ -118,6 +134,7 @@ class Twin:
         self._now_ns = settings.start_ns
         self._second = settings.start_ns // NS_PER_S + 1  # first whole second whose pulse is not planned yet
         self._spoken = -(-settings.start_ns // NS_PER_S)  # first whole second whose sentences have not begun
+        self._last_edge_ns = settings.start_ns
         self._segments = 0
         self._crystal_steps_to_s = 0.0
         self._plug_in()
@@ -212,8 +229,10 @@ class Twin:
         s = self.settings
         while self._second * NS_PER_S < to_ns:
             edges = self.gps.pulse(self._second)
+            edges = [edge for edge in edges if edge.utc_ns > self._last_edge_ns]  # a very long pulse swallows the next
             cycles = [self.crystal.cycle_at(edge.utc_ns, edge.fraction_ns) for edge in edges]
-            if cycles:
+            if edges:
+                self._last_edge_ns = edges[-1].utc_ns
                 levels = [float(edge.high) for edge in edges]
                 tau_cycles = s.profile.pps_tau_s * 2e8
                 self.pruss.set_pulses(s.pps_ain, cycles, [s.profile.pps_high_v * level for level in levels], tau_cycles)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rpmu.errors import InputError
 from rpmu.twin.crystal import SEGMENT_CYCLES, Crystal, CrystalSettings
 
 START_NS = 1_700_000_000_000_000_000
@@ -66,3 +67,8 @@ def test_walk_spreads_with_the_root_of_time():
 def test_same_seed_same_crystal():
     a, b = (Crystal(0, CrystalSettings(walk_ppb_per_rts=1.0), 9) for _ in range(2))
     assert a.cycle_at(10**10) == b.cycle_at(10**10)
+
+
+def test_impossible_crystal():
+    with pytest.raises(InputError, match="must lie within 1000 ppm"):
+        CrystalSettings(ppm=float("nan"))

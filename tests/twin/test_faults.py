@@ -29,6 +29,8 @@ def test_list_of_faults():
         ("pps_missing@1.2.3", "could not convert"),
         ("adc_overrun@1+2", "takes no duration"),
         ("gps_loss@1=3", "takes no value"),
+        ("pps_late@1=1e7", "must lie from -50000 to 300000"),
+        ("clipping@1=1e999", "must lie from -10 to 10"),
     ],
 )
 def test_wrong_words(text, message):

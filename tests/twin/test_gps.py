@@ -10,6 +10,7 @@ import numpy as np
 import pynmea2
 import pytest
 
+from rpmu.timing.receiver import pmtk_setup, ubx_setup
 from rpmu.twin import nmea
 from rpmu.twin.faults import Faults, parse_faults
 from rpmu.twin.gps import GpsReceiver, GpsSettings
@@ -155,6 +156,26 @@ def test_commands_get_the_reply_of_the_module(command, reply):
     gps.command(whole[:7], START_NS)
     gps.command(whole[7:], START_NS)
     assert f"${reply}".encode() in gps.received(START_NS + 10**9)
+
+
+def test_what_the_daemon_sends_is_understood():
+    """MediaTek and u-blox set-up one after the other, as for an unknown receiver: binary must not swallow a command."""
+    gps = receiver()
+    gps.command(b"".join(ubx_setup()) + b"".join(pmtk_setup()), START_NS)
+    replies = gps.received(START_NS + 10**9)
+    for number in (314, 220, 285, 255):
+        assert b"$PMTK001,%d,3*" % number in replies
+    assert b"$PMTK705" in replies
+    assert gps.refused_commands == b"".join(ubx_setup()).count(b"\n")
+
+
+def test_synchronised_sentences_follow_the_pulse_closely():
+    gps = receiver(nmea_delay_s=0.4, nmea_jitter_s=0.05)
+    gps.command(nmea.sentence("PMTK255,1"), START_NS)
+    gps.received(START_NS + 10**8)
+    gps.begin_second(START_S + 1)
+    assert gps.received(START_NS + 1_165_000_000) == b""
+    assert gps.received(START_NS + 1_186_000_000)
 
 
 def test_commands_take_effect():

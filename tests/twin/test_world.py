@@ -15,6 +15,7 @@ import pytest
 from rpmu.acquire import RingReader, SamplerSettings, sampler
 from rpmu.calibrate import load_profile
 from rpmu.errors import InputError
+from rpmu.twin import nmea
 from rpmu.twin.crystal import CrystalSettings
 from rpmu.twin.faults import Fault, parse_faults
 from rpmu.twin.gps import GpsSettings
@@ -210,6 +211,29 @@ def test_inputs_without_a_source_rest_at_their_bias():
     pacer.close()
     volts = blocks[-1].codes[:, 1] * info.counts_per_code * board.settings.profile.volts_per_count
     assert volts == pytest.approx(board.settings.profile.bias_v, abs=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"seed": -1}, "seed is -1"),
+        ({"start_ns": -5}, "between the years 1970 and 2200"),
+        ({"start_ns": 9 * 10**18}, "between the years 1970 and 2200"),
+        ({"nominal_hz": 55}, "must be 50 or 60"),
+        ({"pps_ain": 2}, "AIN2 cannot be both"),
+    ],
+)
+def test_settings_that_make_no_board(settings, message):
+    with pytest.raises(InputError, match=message):
+        TwinSettings(**({"start_ns": START_NS} | settings))
+
+
+def test_pulses_of_any_length_do_not_upset_the_simulation():
+    """A host may ask for pulses of 998 ms; with every other fault of the pulse on top the edges still rise in time."""
+    line = Memory()
+    board = twin(line=line, faults="pps_double@1+9=0.5,pps_late@3+3=300000")
+    line.to_send = nmea.sentence("PMTK285,4,998")
+    board.advance(8.0)
 
 
 def test_more_phases_than_inputs():
