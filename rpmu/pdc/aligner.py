@@ -5,7 +5,7 @@ run of consecutive ordinals, the *slots*, oldest first. A frame falls into its s
 that is present has delivered, or when it has been open for the wait time, and always in order; instants for which
 nobody delivered leave too, as slots without content, so that the output has no gap.
 
-Memory is bounded: `max_slots` slots. A stamp farther away than that is not believed, unless more than half of the
+Memory is bounded: `max_slots` slots. A stamp much farther away than that is not believed, unless more than half of the
 present sources agree with it: one PMU with a wrong clock must not drag the others along, but if all of them jump (a
 recording starts again, a leap of the reference) the aligner follows.
 """
@@ -19,6 +19,8 @@ from typing import Generic, TypeVar
 from rpmu.errors import InputError
 
 BodyT = TypeVar("BodyT")
+
+MIN_JUMP = 64  # instants: less is disorder of the network, not another time
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,7 @@ class Aligner(Generic[BodyT]):
         self.overflowed_slots = 0
         self._wait_ns = wait_ns
         self._max_slots = max_slots
+        self._jump = max(max_slots, MIN_JUMP)
         self._present = [False] * n_sources
         self._latest: list[int | None] = [None] * n_sources
         self._slots: deque[_OpenSlot[BodyT]] = deque()
@@ -108,7 +111,7 @@ class Aligner(Generic[BodyT]):
         ready: list[Slot[BodyT]] = []
         if self._base is None:
             self._base = ordinal
-        elif abs(ordinal - self._base) > self._max_slots:
+        elif abs(ordinal - self._base) > self._jump:
             if not self._most_have_jumped():
                 self.counts[source].implausible += 1
                 return ready
@@ -142,7 +145,7 @@ class Aligner(Generic[BodyT]):
 
     def _most_have_jumped(self) -> bool:
         assert self._base is not None
-        base, limit = self._base, self._max_slots
+        base, limit = self._base, self._jump
         latest = [last for last, present in zip(self._latest, self._present, strict=True) if present]
         far = sum(1 for last in latest if last is not None and abs(last - base) > limit)
         return 2 * far > len(latest)

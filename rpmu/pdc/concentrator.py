@@ -70,8 +70,8 @@ class ConcentratorSettings:
 
     @property
     def max_slots(self) -> int:
-        """Memory: the instants of two wait times, and some."""
-        return max(8, round(2 * self.wait_s * max(self.rate, 1)) + 2)
+        """Memory: the instants of two wait times, and of a burst of two seconds after a hitch of the network."""
+        return max(16, round((2 * self.wait_s + 2) * max(self.rate, 1)))
 
 
 @dataclass(frozen=True)
@@ -132,10 +132,12 @@ class _Source:
     def _on_event(self, event: SessionEvent) -> None:
         if isinstance(event, RawData):
             self._concentrator.data(self, event)
-        elif isinstance(event, RawConfig) and event.changed:
-            self.config = event.config
-            self.grid = Grid(event.config.data_rate)
-            self._concentrator.configured(self)
+        elif isinstance(event, RawConfig):
+            if event.changed:
+                self.config = event.config
+                self.grid = Grid(event.config.data_rate)
+                self._concentrator.configured(self)
+            self._concentrator.returned(self)
 
 
 class Concentrator:
@@ -234,6 +236,11 @@ class Concentrator:
             log.warning("%s has a new configuration that cannot be taken up: %s", source.settings, error)
             return
         self._combiner = combiner
+
+    def returned(self, source: _Source) -> None:
+        """A source has answered: its data will follow, and slots wait for them."""
+        if self._combiner is not None and self._combiner.factors[source.number]:
+            self._aligner.set_present(source.number, True)
 
     def data(self, source: _Source, data: RawData) -> None:
         """A data frame of a source."""

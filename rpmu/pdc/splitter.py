@@ -64,6 +64,11 @@ class Splitter:
         self.server = PmuServer(self._cache.answers, settings=settings)
         client.listen(self._on_event)
 
+    @property
+    def answers(self) -> Answers:
+        """What receivers are answered now."""
+        return self._cache.answers
+
     async def start(self) -> None:
         """Serve, and connect to the source.
 

@@ -19,6 +19,7 @@ from tests.serve.rig import (
     make_config,
     make_frame,
     number_of,
+    run,
     running,
     until,
 )
@@ -37,7 +38,7 @@ def test_configuration_header_and_gapless_frames():
                 assert pdc.statistics.missing_frames == 0
             await until(lambda: server.statistics.clients == 0)
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 @pytest.mark.parametrize("version", [1, 2])
@@ -55,7 +56,7 @@ def test_both_versions_and_frequency_formats(version, fmt):
             assert pdc.config.version == version
             assert frames[0].pmus[0].frequency_hz == pytest.approx(50.0)
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_nobody_there_is_one_sentence():
@@ -68,7 +69,7 @@ def test_nobody_there_is_one_sentence():
                 await pdc.configuration(timeout_s=0.1)
             assert pdc.statistics.links_failed >= 1
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_reconnects_after_the_server_was_away_and_counts_what_was_missed():
@@ -90,7 +91,7 @@ def test_reconnects_after_the_server_was_away_and_counts_what_was_missed():
             assert pdc.statistics.missing_frames >= 100
             await pdc.stop()
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_blocking_wrapper():
@@ -137,7 +138,7 @@ def test_no_header_is_no_obstacle():
             with pytest.raises(NoAnswerError, match="header"):
                 await pdc.header(timeout_s=0.05)
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_frames_of_a_foreign_idcode_are_counted_and_left_out():
@@ -151,7 +152,7 @@ def test_frames_of_a_foreign_idcode_are_counted_and_left_out():
             assert_gapless(await take(pdc, 20))
             assert pdc.statistics.foreign_frames == 20
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_junk_and_bad_crc_between_frames_are_skipped_and_counted():
@@ -163,7 +164,7 @@ def test_junk_and_bad_crc_between_frames_are_skipped_and_counted():
             assert_gapless(await take(pdc, 20))
             assert pdc.statistics.bad_frames >= 20
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_split_frames_are_put_together():
@@ -183,7 +184,7 @@ def test_split_frames_are_put_together():
         async with ScriptedPmu(bytewise) as pmu, PdcClient(*pmu.address, IDCODE) as pdc:
             assert_gapless(await take(pdc, 5))
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_a_pmu_that_streams_already_and_answers_late():
@@ -201,7 +202,7 @@ def test_a_pmu_that_streams_already_and_answers_late():
             assert_gapless(frames)
             assert number_of(frames[0]) == 0
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_a_frame_that_does_not_fit_makes_it_ask_again_and_is_not_lost():
@@ -225,7 +226,7 @@ def test_a_frame_that_does_not_fit_makes_it_ask_again_and_is_not_lost():
             assert pdc.statistics.configuration_changes == 1
             assert len(asked) == 2
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_frames_that_fit_no_configuration_make_no_flood_of_requests():
@@ -238,7 +239,7 @@ def test_frames_that_fit_no_configuration_make_no_flood_of_requests():
             assert pdc.statistics.misfit_frames == 20
             assert pdc.statistics.requests <= 3
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_one_odd_frame_of_a_pmu_that_answers_no_more_does_not_end_the_data():
@@ -258,7 +259,7 @@ def test_one_odd_frame_of_a_pmu_that_answers_no_more_does_not_end_the_data():
             assert_gapless(await take(pdc, 20))
             assert pdc.statistics.misfit_frames == 1
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_a_stalled_stream_is_started_anew():
@@ -269,7 +270,7 @@ def test_a_stalled_stream_is_started_anew():
             assert pdc.statistics.stalls >= 1
             assert pmu.connections >= 2
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_an_old_peer_is_asked_in_version_1_too():
@@ -283,4 +284,4 @@ def test_an_old_peer_is_asked_in_version_1_too():
         async with ScriptedPmu(only_version_1) as pmu, PdcClient(*pmu.address, IDCODE) as pdc:
             assert isinstance((await take(pdc, 1))[0], DataFrame)
 
-    asyncio.run(scenario())
+    run(scenario())

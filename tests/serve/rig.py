@@ -152,6 +152,11 @@ class Pdc:
             await self.writer.wait_closed()
 
 
+def run(scenario):
+    """Run a test's coroutine, but not for ever."""
+    asyncio.run(asyncio.wait_for(scenario, 2 * TIMEOUT_S))
+
+
 async def until(condition):
     """Wait until something becomes true."""
     async with asyncio.timeout(TIMEOUT_S):

@@ -1,6 +1,5 @@
 """Configuration changes: CFGCNT, STAT bit 10 for the standard's minute, and rates chosen by a PDC."""
 
-import asyncio
 from dataclasses import replace
 
 import pytest
@@ -12,7 +11,19 @@ from rpmu.serve.answers import with_change_announced, with_time, with_version
 from rpmu.serve.commands import rate_request
 from rpmu.serve.stream import Stream, counted_up
 from tests.pdc.scripted import assert_gapless, take
-from tests.serve.rig import FIRST_SOC, IDCODE, RATE, Pdc, Producer, listening, make_config, make_frame, running, until
+from tests.serve.rig import (
+    FIRST_SOC,
+    IDCODE,
+    RATE,
+    Pdc,
+    Producer,
+    listening,
+    make_config,
+    make_frame,
+    run,
+    running,
+    until,
+)
 
 
 def stream_of(config, notice_s=60, version=2):
@@ -120,7 +131,7 @@ def test_a_client_follows_a_change_without_losing_a_frame():
             assert pdc.config.pmus[0].cfgcnt == 1
             assert pdc.statistics.misfit_frames == 0
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def extended(rate):
@@ -146,7 +157,7 @@ def test_a_rate_is_chosen_only_where_that_is_configured():
         right = await ask(listening(selectable_rates=(10, 25)), 25)
         assert (right.commands_refused, right.commands_ok, chosen) == (0, 2, [25])
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_a_refused_rate_leaves_a_line_in_the_log(caplog):
@@ -157,7 +168,7 @@ def test_a_refused_rate_leaves_a_line_in_the_log(caplog):
             await pdc.ask(3)
             await pdc.close()
 
-    asyncio.run(scenario())
+    run(scenario())
     assert "50 frames/s asked for by a PDC: refused; selectable: 10" in caplog.text
 
 
@@ -173,7 +184,7 @@ def test_other_extended_frames_are_unknown_commands(content):
             assert server.statistics.commands_unknown == 1
             await pdc.close()
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_version_1_on_the_wire():
@@ -190,4 +201,4 @@ def test_version_1_on_the_wire():
             assert isinstance(decoder.decode(frame.encode()), DataFrame)
             await pdc.close()
 
-    asyncio.run(scenario())
+    run(scenario())

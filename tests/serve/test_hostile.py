@@ -9,7 +9,7 @@ import pytest
 
 from rpmu.c37118 import CommandFrame, HeaderFrame
 from rpmu.serve import Limits
-from tests.serve.rig import IDCODE, until
+from tests.serve.rig import IDCODE, run, until
 from tests.serve.watched import under_attack
 
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER with time 0: close() sends RST
@@ -29,7 +29,7 @@ def test_wrong_idcode():
             assert attack.statistics.streaming == 1
             await pdc.close()
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_bad_crc_never_counts_as_a_command():
@@ -47,7 +47,7 @@ def test_bad_crc_never_counts_as_a_command():
             assert attack.statistics.streaming == 1
             await pdc.close()
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_truncated_command_then_end():
@@ -60,7 +60,7 @@ def test_truncated_command_then_end():
             await attack.go_on()
             assert attack.statistics.streaming == 1
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_oversize_frame_is_not_collected():
@@ -71,7 +71,7 @@ def test_oversize_frame_is_not_collected():
             await until(lambda: attack.statistics.dropped_junk == 1)
             await pdc.close()
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_largest_extended_frame_is_taken_whole():
@@ -83,7 +83,7 @@ def test_largest_extended_frame_is_taken_whole():
             await pdc.ask(3)
             await pdc.close()
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 async def flood(pdc, junk):
@@ -113,7 +113,7 @@ def test_garbage_flood_is_cut_off(junk):
             assert attack.statistics.dropped_junk == 1
             await pdc.close()
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_byte_by_byte():
@@ -128,7 +128,7 @@ def test_byte_by_byte():
             assert pdc.missing() == []
             await pdc.close()
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_many_commands_in_one_segment():
@@ -139,7 +139,7 @@ def test_many_commands_in_one_segment():
             await pdc.read_until(lambda _: len(pdc.frames) == 120)
             await pdc.close()
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_command_flood_is_limited_and_counted():
@@ -151,7 +151,7 @@ def test_command_flood_is_limited_and_counted():
             await until(lambda: attack.statistics.commands_limited >= 400)
             await pdc.close()
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def small_receiver(attack):
@@ -177,7 +177,7 @@ def test_clients_that_never_read_are_dropped():
             for sock in deaf:
                 sock.close()
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_a_client_that_stands_still_is_dropped_for_time():
@@ -190,7 +190,7 @@ def test_a_client_that_stands_still_is_dropped_for_time():
             attack.producer.interval_s = 0.002
             sock.close()
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_requests_whose_answers_are_not_read():
@@ -203,7 +203,7 @@ def test_requests_whose_answers_are_not_read():
             assert attack.statistics.dropped_slow == 1
             sock.close()
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_two_hundred_reconnects():
@@ -215,7 +215,7 @@ def test_two_hundred_reconnects():
                 await pdc.close()
             await until(lambda: attack.statistics.connections_closed == 200)
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 @pytest.mark.slow
@@ -236,7 +236,7 @@ def test_fifty_idle_and_two_hundred_active_clients():
             attack.producer.interval_s = 0.02
             await crowd(attack)
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_half_open_frame_is_given_up_after_its_time():
@@ -247,7 +247,7 @@ def test_half_open_frame_is_given_up_after_its_time():
             await until(lambda: attack.statistics.dropped_half_open == 1)
             await pdc.close()
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_too_many_half_open_frames_cost_the_oldest():
@@ -264,7 +264,7 @@ def test_too_many_half_open_frames_cost_the_oldest():
             for pdc in clients:
                 await pdc.close()
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 @pytest.mark.parametrize("sent", [b"", command(2), command(2) + command(5)[:7]], ids=["idle", "streaming", "mid-frame"])
@@ -279,7 +279,7 @@ def test_reset(sent):
                 sock.close()
             await until(lambda: attack.statistics.clients == 1)
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_http_and_tls_at_the_wrong_door():
@@ -292,4 +292,4 @@ def test_http_and_tls_at_the_wrong_door():
                 assert isinstance(await pdc.ask(3), HeaderFrame)
                 await pdc.close()
 
-    asyncio.run(scenario())
+    run(scenario())

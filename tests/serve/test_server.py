@@ -8,7 +8,19 @@ import pytest
 from rpmu.c37118 import ConfigFrame1, ConfigFrame2, DataFrame, HeaderFrame
 from rpmu.errors import HardwareError, InputError
 from rpmu.serve import AccessList, Address, Endpoint, Limits, PmuServer, ServerSettings
-from tests.serve.rig import FIRST_SOC, IDCODE, RATE, Pdc, Producer, listening, make_config, make_frame, running, until
+from tests.serve.rig import (
+    FIRST_SOC,
+    IDCODE,
+    RATE,
+    Pdc,
+    Producer,
+    listening,
+    make_config,
+    make_frame,
+    run,
+    running,
+    until,
+)
 
 
 def test_answers_each_request_with_its_own_frame_type():
@@ -23,7 +35,7 @@ def test_answers_each_request_with_its_own_frame_type():
             assert cfg1.pmus == cfg2.pmus == make_config().pmus
             await pdc.close()
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_data_begin_and_end_on_command_and_have_no_gap():
@@ -41,7 +53,7 @@ def test_data_begin_and_end_on_command_and_have_no_gap():
             assert server.statistics.clients == 1
             await pdc.close()
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_the_configuration_is_stamped_with_the_time_of_the_data():
@@ -54,7 +66,7 @@ def test_the_configuration_is_stamped_with_the_time_of_the_data():
             assert (cfg2.soc, cfg2.fracsec) == (FIRST_SOC + 5, 500_000)
             await pdc.close()
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_foreign_idcode_is_not_answered():
@@ -68,7 +80,7 @@ def test_foreign_idcode_is_not_answered():
             assert server.statistics.streaming == 0
             await pdc.close()
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 @pytest.mark.parametrize("code", [0, 7, 8, 9, 0x0100, 0x0FFF, 0xFFFF])
@@ -82,7 +94,7 @@ def test_unknown_commands_are_ignored_and_counted(code):
             assert server.statistics.commands_ok == 1
             await pdc.close()
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_many_commands_in_one_segment_are_all_answered():
@@ -95,7 +107,7 @@ def test_many_commands_in_one_segment_are_all_answered():
             await pdc.read_until(lambda frame: len(pdc.frames) == 100)
             await pdc.close()
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_one_encoding_serves_all_clients():
@@ -118,7 +130,7 @@ def test_one_encoding_serves_all_clients():
             assert len(calls) == 1
             assert server.statistics.frames_sent == 5
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_port_in_use_is_one_sentence_with_the_address():
@@ -134,7 +146,7 @@ def test_port_in_use_is_one_sentence_with_the_address():
                 await second.start()
             assert caught.value.exit_code == 4
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_ipv6():
@@ -150,7 +162,7 @@ def test_ipv6():
             assert pdc.missing() == []
             await pdc.close()
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 @pytest.mark.parametrize(
@@ -173,7 +185,7 @@ def test_who_may_not_connect_is_closed_without_a_byte_and_counted(settings, coun
             for pdc in clients:
                 await pdc.close()
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_a_place_is_free_again_after_a_client_has_gone():
@@ -186,7 +198,7 @@ def test_a_place_is_free_again_after_a_client_has_gone():
                 await until(lambda: server.statistics.clients == 0)
             assert server.statistics.connections_accepted == server.statistics.connections_closed == 3
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_access_list_knows_ipv4_in_ipv6():

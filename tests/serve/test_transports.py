@@ -15,7 +15,7 @@ from rpmu.pdc import NoAnswerError, PdcClient
 from rpmu.serve import AccessList, Address, Endpoint, PmuServer, ServerSettings, SpontaneousTarget, TlsSettings
 from rpmu.serve.udp import bind_udp, join_group
 from tests.pdc.scripted import assert_gapless, take
-from tests.serve.rig import IDCODE, TIMEOUT_S, Pdc, Producer, listening, make_config, running, until
+from tests.serve.rig import IDCODE, TIMEOUT_S, Pdc, Producer, listening, make_config, run, running, until
 
 
 def free_port(host="127.0.0.1"):
@@ -45,7 +45,7 @@ def test_udp(host):
                 assert server.statistics.clients == server.statistics.streaming == 1
             await until(lambda: server.statistics.clients == 0)
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_udp_client_that_vanishes_is_forgotten():
@@ -59,7 +59,7 @@ def test_udp_client_that_vanishes_is_forgotten():
             assert server.statistics.clients == 0
             assert server.statistics.datagrams_refused >= 3
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_a_udp_client_that_vanishes_costs_the_others_no_frame():
@@ -80,7 +80,7 @@ def test_a_udp_client_that_vanishes_costs_the_others_no_frame():
             assert pdc.statistics.missing_frames == 0
             assert pdc.statistics.links_opened == 1
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_udp_junk_and_foreign_commands_get_no_answer():
@@ -98,7 +98,7 @@ def test_udp_junk_and_foreign_commands_get_no_answer():
                 sock.sendto(good, server.addresses[0])
                 await until(lambda: server.statistics.commands_ok == 1)
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_udp_access_list():
@@ -110,7 +110,7 @@ def test_udp_access_list():
                 await until(lambda: server.statistics.refused_access == 1)
                 assert server.statistics.streaming == 0
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 @pytest.mark.parametrize("host", HOSTS)
@@ -124,7 +124,7 @@ def test_commands_by_tcp_data_by_udp(host):
                 assert_gapless(await take(pdc, 50))
             await until(lambda: server.statistics.streaming == 0)
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 @pytest.mark.parametrize("host", HOSTS)
@@ -141,7 +141,7 @@ def test_spontaneous_unicast_sends_the_configuration_at_intervals(host):
             assert pdc.statistics.configurations >= 3
             assert pdc.statistics.requests == 0
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 @pytest.mark.parametrize("count", [1, 2])
@@ -163,7 +163,7 @@ def test_spontaneous_multicast_reaches_every_member(count):
 
     if not multicast_works(group):
         pytest.skip("this machine does not pass multicast over loopback (a route for the group is missing)")
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def multicast_works(group):
@@ -191,7 +191,7 @@ def test_either_configuration_frame(config_type):
             assert type(await pdc.configuration()) is (ConfigFrame3 if config_type == 3 else ConfigFrame2)
             assert_gapless(await take(pdc, 20))
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_long_names_reach_cfg3_whole_and_cfg2_cut():
@@ -206,7 +206,7 @@ def test_long_names_reach_cfg3_whole_and_cfg2_cut():
             assert len((await pdc.ask(5)).pmus[0].name) == 16
             await pdc.close()
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_no_cfg3_in_version_1():
@@ -218,7 +218,7 @@ def test_no_cfg3_in_version_1():
             assert server.statistics.commands_unknown == 1
             await pdc.close()
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 @pytest.fixture(scope="module")
@@ -260,7 +260,7 @@ def test_tls(certificates):
                 with pytest.raises(NoAnswerError, match="CERTIFICATE_VERIFY_FAILED"):
                     await pdc.configuration(timeout_s=0.5)
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_tls_with_client_certificates(certificates):
@@ -278,7 +278,7 @@ def test_tls_with_client_certificates(certificates):
                 with pytest.raises(NoAnswerError):
                     await pdc.configuration(timeout_s=0.5)
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_a_tls_client_that_never_reads_is_dropped_too(certificates):
@@ -293,7 +293,7 @@ def test_a_tls_client_that_never_reads_is_dropped_too(certificates):
                 await until(lambda: server.statistics.dropped_slow + server.statistics.dropped_stalled == 1)
             pdc.writer.transport.abort()
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_a_missing_tls_file_is_one_sentence(tmp_path):
