@@ -14,7 +14,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rpmu.c37118 import ConfigFrame
 from rpmu.errors import InputError
@@ -209,7 +209,7 @@ class Concentrator:
             None if self.server is None else self.server.statistics,
             tuple(
                 SourceStatistics(
-                    str(source.settings), source.client.statistics, counts, source.off_grid, source.decimated
+                    str(source.settings), source.client.statistics, replace(counts), source.off_grid, source.decimated
                 )
                 for source, counts in zip(self._sources, self._aligner.counts, strict=True)
             ),
@@ -292,12 +292,15 @@ class Concentrator:
     def _publish(self, slots: list[Slot[Part]]) -> None:
         if not slots or self._combiner is None or self.server is None:
             return
-        now_ns = time.monotonic_ns()
         for slot in slots:
             self._slots += 1
             self._complete_slots += None not in slot.bodies
-            self._longest_wait_ns = max(self._longest_wait_ns, now_ns - slot.opened_ns)
             self.server.publish(self._combiner.frame(slot.ordinal, slot.bodies))
+            self.slot_sent(slot.opened_ns, time.monotonic_ns())
+
+    def slot_sent(self, opened_ns: int, now_ns: int) -> None:
+        """Keep account of how long slots are open (ns of the monotonic clock)."""
+        self._longest_wait_ns = max(self._longest_wait_ns, now_ns - opened_ns)
 
     def _set_timer(self) -> None:
         deadline_ns = self._aligner.next_deadline_ns()

@@ -76,7 +76,7 @@ class TcpClient(asyncio.Protocol):
 
     def send(self, data: bytes, now_s: float) -> bool:
         """Write one frame; False if the client was (or is now) given up."""
-        if self._transport is None or self._queue is None:
+        if self._transport is None or self._queue is None or self._transport.is_closing():
             return False
         queued_bytes = self._transport.get_write_buffer_size()
         cause = self._queue.verdict(queued_bytes, len(data), now_s)
