@@ -101,6 +101,20 @@ def with_version(frame: bytes, version: int) -> bytes:
     return closed(changed)
 
 
+def as_version_1(frame: bytes, offsets: Sequence[int]) -> bytes:
+    """A data frame as of 2005: version 1, and STAT bits 9 to 6, which had no meaning yet, clear.
+
+    Readers of that time take anything else there for an error: pyPMU drops the frame.
+    """
+    changed = bytearray(frame)
+    changed[1] = changed[1] & 0xF0 | 1
+    for offset in offsets:
+        if offset < len(changed) - 3:
+            changed[offset] &= 0xFC
+            changed[offset + 1] &= 0x3F
+    return frame if changed == frame else closed(changed)
+
+
 def with_change_announced(frame: bytes, offsets: Sequence[int]) -> bytes:
     """A data frame with STAT bit 10 set in every PMU."""
     changed = bytearray(frame)

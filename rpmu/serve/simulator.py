@@ -157,7 +157,8 @@ class Simulator:
         self.pacer: Pacer | None = None
         self._signals = [Signal(settings, number) for number in range(settings.pmus)]
         self._next: ScheduledChange | None = None
-        stat = Stat.of(pmu_tq=PMU_TQ_BELOW_1_US) if settings.locked else Stat.of(in_sync=False, pmu_tq=7)
+        tq = PMU_TQ_BELOW_1_US if settings.sync_version > 1 else 0  # 2005 has no PMU_TQ
+        stat = Stat.of(pmu_tq=tq) if settings.locked else Stat.of(in_sync=False, pmu_tq=7)
         self._stat = stat
         self._time_quality = TimeQuality(0 if settings.locked else 11)
 

@@ -12,7 +12,7 @@ import logging
 from dataclasses import dataclass, replace
 
 from rpmu.c37118 import Command, ConfigFrame, PmuConfig
-from rpmu.serve.answers import TIME, Answers, with_change_announced, with_version
+from rpmu.serve.answers import TIME, Answers, as_version_1, with_change_announced, with_version
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +69,8 @@ class Stream:
             self._take_effect(*self._next[:2])
         if self._next is not None or soc < self._announce_until_soc:
             data = with_change_announced(data, self.answers.stat_offsets)
+        if self._version == 1:
+            return as_version_1(data, self.answers.stat_offsets)
         return with_version(data, self._version)
 
     def answer(self, command: int) -> tuple[bytes, ...] | None:
