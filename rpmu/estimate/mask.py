@@ -69,7 +69,10 @@ def _pass_band(plan: Plan) -> Mask:
 
 
 def _harmonics(plan: Plan) -> Mask:
-    """Harmonics 0 and 2 to 51 where they fold to after the decimator, weighted by what it leaves of them."""
+    """Harmonics 0 and 2 to 51 where they fold to after the decimator, weighted by what it leaves of them.
+
+    What lies above half of the sample rate has folded before any filter of ours: that is the converter's business.
+    """
     f0, fd = plan.nominal_hz, plan.bank_rate_hz
     amplitude = 0.01 if plan.is_p else 0.1
     limits = np.array([0.01, 0.005 if plan.is_p or plan.rate <= 20 else 0.025, 0.4 if plan.is_p else 2.0])
@@ -77,7 +80,7 @@ def _harmonics(plan: Plan) -> Mask:
     parts = []
     for h in [0, *range(2, 52)]:
         left = float(plan.decimator_gain(float(h * f0)))
-        if left < 3e-6:
+        if left < 3e-6 or h * f0 >= plan.sample_rate_hz / 2:
             continue
         for offset in ((h - 1) * f0, -(h + 1) * f0):
             folded = abs((offset + fd / 2) % fd - fd / 2)
