@@ -19,10 +19,12 @@ from rpmu.config import Config, default, load
 from rpmu.daemon import Daemon
 from rpmu.errors import InputError
 from rpmu.serve.status_socket import StatusSocket, default_socket
+from rpmu.service import Heartbeat, Notifier
 from rpmu.status import as_object
 
 HELP = "Run the daemon on the board: PRU, GPS receiver and PDCs as the configuration says."
 CONFIG_FILE = Path("/etc/rpmu/rpmu.toml")
+IDLE_BEAT_S = 10.0  # between two words to the service manager where it has no watchdog
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -88,11 +90,21 @@ async def _run(config: Config, args: argparse.Namespace, stop: asyncio.Event) ->
 
 async def _serve(daemon: Daemon, ended: Callable[[], bool]) -> None:
     socket = StatusSocket(default_socket(), lambda: as_object(daemon.status))
+    notifier = Notifier()
+    heartbeat = Heartbeat(notifier)
+    clock = asyncio.get_running_loop().time
     await daemon.start()
     try:
         await socket.start()
+        notifier.tell("READY=1")
+        beat_s = notifier.watchdog_s / 4 or IDLE_BEAT_S
+        next_beat = clock() + beat_s
         while not ended():
             await daemon.step()
+            if clock() >= next_beat:
+                next_beat = clock() + beat_s
+                heartbeat.beat(daemon.status)
     finally:
+        notifier.tell("STOPPING=1")
         await socket.stop()
         await daemon.stop()
