@@ -1,9 +1,10 @@
 """COMTRADE, the file format of protection relays and fault recorders (IEEE C37.111, IEC 60255-24).
 
 Two files of one name: .cfg says what the channels are, line by line, and .dat holds the records: number, time stamp,
-analogue values, digital bits. Read here: revisions 1991, 1999 and 2013, data in ASCII, BINARY, BINARY32 and FLOAT32.
-A value is a * x + b in the channel's unit (kV and mV become V), as seen on the side of the instrument transformer that
-the PS column names. Digital channels are skipped. Facts checked against recordings of several makers.
+analogue values, digital bits; a .cff holds both in one file (comtrade_cff.py). Read here: revisions 1991, 1999 and
+2013, data in ASCII, BINARY, BINARY32 and FLOAT32. A value is a * x + b in the channel's unit (kV and mV become V), as
+seen on the side of the instrument transformer that the PS column names. Digital channels are skipped. Facts checked
+against recordings of several makers.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rpmu.errors import InputError
+from rpmu.record.comtrade_cff import split_cff
 from rpmu.record.waveform import Waveform, rate_of_times
 
 Side = Literal["primary", "secondary"]
@@ -65,16 +67,21 @@ class Config:
 
 
 def read(path: Path, side: Side | None, rate_hz: float | None) -> Waveform:
-    """Read a pair of .cfg and .dat, given either.
+    """Read a pair of .cfg and .dat, given either, or a .cff.
 
     Args:
-        path: the .cfg or the .dat.
+        path: the .cfg, the .dat or the .cff.
         side: wanted side of the instrument transformers; None leaves the values as recorded.
         rate_hz: sampling rate, instead of the file's own.
     """
-    config_path, data_path = partner(path, ".cfg"), partner(path, ".dat")
-    config = read_config(config_path)
-    stamps, raw = read_data(data_path, config)
+    if path.suffix.lower() == ".cff":
+        config_path = data_path = path
+        config_bytes, data_bytes = split_cff(path)
+    else:
+        config_path, data_path = partner(path, ".cfg"), partner(path, ".dat")
+        config_bytes, data_bytes = config_path.read_bytes(), data_path.read_bytes()
+    config = read_config(config_path, config_bytes)
+    stamps, raw = read_data(data_path, data_bytes, config)
     if not config.analogs:
         raise InputError(f"{config_path}: has no analogue channel")
     missing = int(np.count_nonzero(np.isnan(raw)))
@@ -107,9 +114,9 @@ def partner(path: Path, suffix: str) -> Path:
 class _Lines:
     """The lines of a .cfg, handed out one by one, with their number in every complaint."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, content: bytes) -> None:
         self.path = path
-        self._lines = path.read_bytes().decode("utf-8", errors="replace").splitlines()
+        self._lines = content.decode("utf-8", errors="replace").splitlines()
         self._number = 0
 
     def next(self, what: str, at_least: int, default: str | None = None) -> list[str]:
@@ -143,9 +150,9 @@ class _Lines:
         return int(value)
 
 
-def read_config(path: Path) -> Config:
-    """Read a .cfg of any revision."""
-    lines = _Lines(path)
+def read_config(path: Path, content: bytes) -> Config:
+    """Read a .cfg of any revision; `path` is for the messages."""
+    lines = _Lines(path, content)
     station = lines.next("station, device and revision", 2)
     revision = lines.count(station[2], "the revision year", 9999) if len(station) > 2 and station[2] else 1991
     counts = lines.next("the numbers of channels", 3)
@@ -233,13 +240,13 @@ def _utc_offset_ns(lines: _Lines) -> int:
     return sign * total_minutes * 60 * 10**9
 
 
-def read_data(path: Path, config: Config) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def read_data(path: Path, content: bytes, config: Config) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The records of a .dat.
 
     Returns:
         The time stamps float64 [n], NaN where missing, and the raw values float64 [n_analog, n], NaN where missing.
     """
-    stamps, values = _ascii(path, config) if config.data_type == "ASCII" else _binary(path, config)
+    stamps, values = (_ascii if config.data_type == "ASCII" else _binary)(path, content, config)
     expected = config.sections[-1][1]
     if expected and len(stamps) < expected:
         raise InputError(
@@ -248,7 +255,7 @@ def read_data(path: Path, config: Config) -> tuple[NDArray[np.float64], NDArray[
     return (stamps[:expected], values[:, :expected].copy()) if expected else (stamps, values)
 
 
-def _binary(path: Path, config: Config) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _binary(path: Path, content: bytes, config: Config) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     kind = DATA_TYPES[config.data_type]
     record = np.dtype(
         [
@@ -258,7 +265,6 @@ def _binary(path: Path, config: Config) -> tuple[NDArray[np.float64], NDArray[np
             ("digital", "<u2", (-(-config.n_digital // 16),)),
         ]
     )
-    content = path.read_bytes()
     if len(content) % record.itemsize:
         raise InputError(
             f"{path}: {len(content)} bytes are no whole number of records of {record.itemsize} bytes "
@@ -274,9 +280,9 @@ def _binary(path: Path, config: Config) -> tuple[NDArray[np.float64], NDArray[np
     return stamps, values
 
 
-def _ascii(path: Path, config: Config) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _ascii(path: Path, content: bytes, config: Config) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     n_analog = len(config.analogs)
-    text = path.read_bytes().decode("utf-8", errors="replace").replace("\x1a", "")  # DOS ended a text file with Ctrl-Z
+    text = content.decode("utf-8", errors="replace").replace("\x1a", "")  # DOS ended a text file with Ctrl-Z
     lines = [line for line in text.splitlines() if line.strip()]
     table = np.full((len(lines), 1 + n_analog), np.nan)
     for row, line in enumerate(lines):

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from rpmu.errors import InputError
 
-SUFFIXES = (".npz", ".csv", ".wav", ".flac", ".cfg", ".dat")
+SUFFIXES = (".npz", ".csv", ".wav", ".flac", ".cfg", ".dat", ".cff")
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def read_waveform(
     rate_hz: float | None = None,
     side: Literal["primary", "secondary"] | None = None,
 ) -> Waveform:
-    """Read a recording: NPZ, CSV, WAV, FLAC or COMTRADE (.cfg or .dat; its partner lies beside it).
+    """Read a recording: NPZ, CSV, WAV, FLAC or COMTRADE (.cfg or .dat with its partner beside it; .cff).
 
     Args:
         path: the file; its suffix decides the format.

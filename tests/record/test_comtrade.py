@@ -88,6 +88,36 @@ def test_every_revision_and_type(tmp_path, revision, data_type):
         assert waveform.missing == 0
 
 
+def single_file(recording: Recording) -> bytes:
+    kind = "ASCII" if recording.data_type == "ASCII" else f"{recording.data_type}: {len(recording.data())}"
+    head = f"--- file type: CFG ---\r\n{recording.config()}--- file type: INF ---\r\nx\r\n--- file type: HDR ---\r\n"
+    return head.encode() + f"--- file type: DAT {kind} ---\r\n".encode() + recording.data()
+
+
+@pytest.mark.parametrize("data_type", ["ASCII", "BINARY", "BINARY32", "FLOAT32"])
+def test_single_file(tmp_path, data_type):
+    recording = Recording(2013, data_type)
+    (tmp_path / "r.cff").write_bytes(single_file(recording))
+    whole = read_waveform(tmp_path / "r.cff")
+    np.testing.assert_array_equal(whole.samples, read_waveform(recording.write(tmp_path)).samples)
+    assert whole.first_sample_time_ns == START_NS
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda c: c[:-3], "announces"),
+        (lambda c: c.replace(b"DAT", b"DUT"), "no section '--- file type: DAT ---'"),
+        (lambda c: c.replace(b"CFG", b"CFX"), "no section '--- file type: CFG ---'"),
+        (lambda c: b"", "no COMTRADE"),
+    ],
+)
+def test_bad_single_file(tmp_path, change, message):
+    (tmp_path / "r.cff").write_bytes(change(single_file(Recording(2013))))
+    with pytest.raises(InputError, match=message):
+        read_waveform(tmp_path / "r.cff")
+
+
 def test_rate_from_time_stamps_with_nanoseconds(tmp_path):
     """With nine digits in the start time, the stamps count nanoseconds."""
     recording = Recording(2013, rates=((0, 5),), stamps=(0, 100, 200, 301, 400))
@@ -165,7 +195,7 @@ def test_half_of_the_pair(tmp_path):
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    where=st.sampled_from(["cfg", "dat"]),
+    where=st.sampled_from(["cfg", "dat", "cff"]),
     place=st.integers(0, 10**6),
     junk=st.binary(max_size=6),
     data_type=st.sampled_from(["ASCII", "BINARY"]),
@@ -173,6 +203,9 @@ def test_half_of_the_pair(tmp_path):
 def test_damaged_pair_never_a_traceback(tmp_path, where, place, junk, data_type):
     path = Recording(data_type=data_type).write(tmp_path)
     target = path.with_suffix(f".{where}")
+    if where == "cff":
+        path = target
+        target.write_bytes(single_file(Recording(2013, data_type)))
     content = target.read_bytes()
     place %= len(content)
     target.write_bytes(content[:place] + junk + content[place + max(1, len(junk)) :])
