@@ -26,7 +26,6 @@ from rpmu.timing.settings import TimingSettings
 from rpmu.timing.start import LINE_TOLERANCE_NS, SECOND_NS, Candidate, Line, StartFinder
 from rpmu.timing.time_map import TimeMap
 
-SETTLED_JITTER = 8  # edges after a start until which the gate is as wide as the search for the line
 EXTRA_S = 0.9  # an edge sooner than this after a good one is one too many
 SUSPICIOUS_NS = 1e6  # a rejected edge nearer than this is the PPS, somehow wrong, or we are
 BIAS_WINDOW = 6
@@ -202,9 +201,8 @@ class ClockFilter:
 
     def _passes(self, residual: float, noise: float, half_width_ns: float) -> bool:
         """Whether an edge is as near to its prediction as it should be."""
-        gate_ns = LINE_TOLERANCE_NS if self.jitter.count < SETTLED_JITTER else self._settings.gate_ns
         spread = math.sqrt(float(self._covariance[0, 0]) + noise)
-        return abs(residual) <= max(self._settings.gate_sigma * spread, gate_ns) + half_width_ns
+        return abs(residual) <= max(self._settings.gate_sigma * spread, self._settings.gate_ns) + half_width_ns
 
     def _is_manoeuvre(self, residual: float, noise: float) -> bool:
         """Whether this edge and the last, rejected one show a step of the frequency; then open the filter for it."""

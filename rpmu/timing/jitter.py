@@ -15,10 +15,10 @@ from statistics import median
 
 from rpmu.timing.start import SECOND_NS, Candidate
 
-START_NS = 500.0  # until something is known
+START_NS = 1_000.0  # until something is known
 FLOOR_NS = 5.0
 WINDOW = 40
-FEWEST = 2
+FEWEST = 6
 CREDIBLE_NS = 20 * 5_000.0  # a larger third difference is not jitter
 MEDIAN_OF_CHI2 = 0.4549  # of one degree of freedom
 DIFFERENCE_VARIANCE = 20.0
@@ -55,4 +55,4 @@ class JitterEstimate:
         if count < FEWEST:
             return
         variance = median(self._window) / MEDIAN_OF_CHI2
-        self.sigma_ns = max(math.sqrt(variance * (1.0 + 8.0 / count)), FLOOR_NS)
+        self.sigma_ns = max(math.sqrt(variance * (1.0 + 12.0 / count)), FLOOR_NS)
