@@ -156,14 +156,10 @@ class Twin:
     def truth(self, utc_ns: NDArray[Any] | int) -> Truth | None:
         """What a perfect PMU would report at these instants; None for a recording.
 
-        The simulation's own time has no leap seconds. Where the receiver was told to insert one, UTC falls behind by a
-        second from the end of that second on, and instants asked for are taken as such UTC.
+        The simulation's time is continuous, as the timing room's is: it equals UTC up to a leap second (fault
+        `leap_second`) and counts straight through it. SOC and the receiver are a second behind it afterwards.
         """
-        instants = np.atleast_1d(np.asarray(utc_ns, dtype=np.int64))
-        for fault in sorted(self.faults.between(0.0, np.inf, "leap_second"), key=lambda f: f.start_s):
-            leap_ns = self.settings.start_ns + round(fault.start_s * NS_PER_S)
-            instants = np.where(instants >= leap_ns, instants + NS_PER_S, instants)
-        return self.source.truth(instants)
+        return self.source.truth(np.atleast_1d(np.asarray(utc_ns, dtype=np.int64)))
 
     def inject(self, fault: Fault) -> None:
         """Plan a fault while the twin runs; pins are prepared up to 0.3 s ahead, so it should start later than that."""

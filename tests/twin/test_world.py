@@ -189,13 +189,6 @@ def test_fault_planned_while_running():
     assert board.chain.clipped > 0
 
 
-def test_truth_is_asked_for_in_utc_across_a_leap_second():
-    board = twin("nominal,frequency_hz=60.25", "leap_second@3")
-    truth = board.truth(START_NS + np.array([2, 3]) * 10**9)  # UTC: the second after the leap second has the name 3
-    turned = np.angle(truth.phasors[1, 0] / truth.phasors[0, 0], deg=True)
-    assert abs(turned) == pytest.approx(180, abs=1e-6)  # two seconds of 0.25 cycles
-
-
 def test_inputs_without_a_source_rest_at_their_bias():
     board = twin(mains_ain=(0, 2))
     settings = SamplerSettings.for_inputs((0, 2), 1)
