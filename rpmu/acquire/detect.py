@@ -29,6 +29,5 @@ def detect_link(backend: Backend = "auto", root: Path = Path("/")) -> PruLink:
             return link  # one that was asked for says itself what it misses
     raise HardwareError(
         "no PRU found: neither /sys/class/remoteproc has an entry named 4a334000.pru nor /sys/class/uio a device at "
-        "0x4a300000; on a BeagleBone Black load the modules pruss and pru_rproc (see docs/install.md), on any other "
-        "machine use `rpmu twin`"
+        "0x4a300000; on a BeagleBone Black load the modules pruss and pru_rproc, on any other machine use `rpmu twin`"
     )

@@ -92,7 +92,7 @@ def map_shared(maps: list[UioMap], address: int, size: int, memory: Path) -> Map
     """
     for uio in maps:
         if uio.address == address and uio.size >= size:
-            remedy = "give the service's user access by a udev rule (see docs/install.md)"
+            remedy = "run as root, or give the service's user access by a udev rule for the subsystem uio"
             return MappedWords(uio.device, uio.index * mmap.PAGESIZE, size, remedy)
     remedy = (
         "run as root, or add a generic-uio node over the PRU's shared RAM to the device tree; a kernel that refuses "

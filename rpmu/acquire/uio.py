@@ -124,7 +124,7 @@ class UioLink:
                     "no UIO device shows the PRUSS at 0x4a300000: enable the overlay AM335X-PRU-UIO in /boot/uEnv.txt "
                     "and load the module uio_pruss, or use remoteproc"
                 )
-            remedy = "run as root, or give the service's user access by a udev rule"
+            remedy = "run as root, or give the service's user access by a udev rule for the subsystem uio"
             self._mapped = MappedWords(uio.device, uio.index * mmap.PAGESIZE, PRUSS_BYTES, remedy)
         return self._mapped.words
 
