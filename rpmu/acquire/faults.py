@@ -12,8 +12,8 @@ FAULTS = {
     ),
     layout.FAULT_ADC_ABSENT: (
         "the ADC does not answer",
-        "its module clock is off or this is no AM335x: check that the device tree leaves the ADC without a kernel driver "
-        "(ti_am335x_tscadc), and look for the PRU and the ADC in `dmesg`",
+        "its module clock is off or this is no AM335x: check that the device tree leaves the ADC without a kernel "
+        "driver (ti_am335x_tscadc), and look for the PRU and the ADC in `dmesg`",
     ),
     layout.FAULT_ADC_BUSY: (
         "the ADC's sequencer does not become idle",
