@@ -13,7 +13,7 @@ CORPUS := tests/data/c37118/corpus
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup emulator run test lint unit firmware oracle conformance bench fuzz format clean
+.PHONY: help setup emulator run test lint unit firmware oracle conformance bench soak fuzz format clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -63,6 +63,9 @@ conformance: setup ## the estimator against every limit of 60255-118-1: table, J
 
 bench: setup ## ratios against peers or bounds in the same run
 	@$(BIN)/python -m benchmarks
+
+soak: setup ## server, splitter and concentrator for 30 minutes under random clients (FOR=... seconds); ends with 1 on any loss
+	@$(BIN)/python -m tests.serve.soak --for $(or $(FOR),1800)
 
 fuzz: setup ## fuzz the C37.118 codec for 60 s (or FOR=...); what reaches new code joins the corpus that tests replay
 	@$(BIN)/python -m pip install --quiet --editable '.[fuzz]'

@@ -6,10 +6,17 @@ Server and clients run in processes of their own on the same machine; what count
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import multiprocessing
+import os
 import resource
+import signal
+import socket
+import subprocess
+import sys
 import time
 from multiprocessing.connection import Connection
+from pathlib import Path
 from statistics import median
 
 from rpmu.c37118 import CommandFrame, ConfigFrame, DataFrame, Decoder
@@ -22,6 +29,8 @@ RATE = 50
 SECONDS = 10.0
 CONNECT_S = 2.0
 IDCODE = 1
+PYPMU = Path(__file__).parents[1] / "tests" / "serve" / "pypmu_peer.py"
+PYPMU_CLIENTS = 10  # of 50 and more, none gets a frame
 
 
 def main() -> None:
@@ -40,7 +49,46 @@ def main() -> None:
     finally:
         connection.send("stop")
         process.join()
-    print("pyPMU: run by tests/serve/test_peers.py; its server sustains about 10 clients (one process each)")
+    _measure_pypmu()
+
+
+def _measure_pypmu() -> None:
+    """The same with pyPMU's server, as it is: it puts no stamp on the grid, so only frames are counted."""
+    if importlib.util.find_spec("synchrophasor") is None:
+        print("pyPMU: not installed (pip install synchrophasor==1.0.0a0)")
+        return
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, str(PYPMU), "server", str(port), str(IDCODE), str(RATE)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True) as peer:
+        try:
+            assert peer.stdout is not None
+            while not peer.stdout.readline().startswith(b"READY"):
+                pass
+            counts = asyncio.run(_count(port, PYPMU_CLIENTS))
+        finally:
+            os.killpg(peer.pid, signal.SIGKILL)  # it has a process per client
+    rates = [count / SECONDS for count in counts]
+    print(
+        f"pyPMU: {PYPMU_CLIENTS} clients x {RATE} frames/s, {SECONDS:g} s: median {median(rates):.1f} frames/s per "
+        f"client, {sum(max(0, round(RATE * SECONDS) - count) for count in counts)} frames missing"
+    )
+
+
+async def _count(port: int, clients: int) -> list[int]:
+    """Data frames per client in the measuring time."""
+    loop = asyncio.get_running_loop()
+    pairs = []
+    for _ in range(clients):
+        pairs.append(await loop.create_connection(_SlowStarter, "127.0.0.1", port))
+    await asyncio.sleep(CONNECT_S)
+    before = [len(client.ordinals) for _, client in pairs]
+    await asyncio.sleep(SECONDS)
+    counts = [len(client.ordinals) - start for (_, client), start in zip(pairs, before, strict=True)]
+    for transport, _ in pairs:
+        transport.close()
+    return counts
 
 
 def _print(name: str, clients: int, report: list[tuple[int, int]], before: list[float], after: list[float]) -> None:
@@ -91,6 +139,22 @@ class _Client(asyncio.Protocol):
         """Frames and missing instants between two ordinals."""
         got = {ordinal for ordinal in self.ordinals if first <= ordinal < last}
         return len(got), last - first - len(got)
+
+
+class _SlowStarter(_Client):
+    """pyPMU answers one command per segment: wait for the configuration before asking for data."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        transport.write(CommandFrame(IDCODE, 5, version=1).encode())
+
+    def data_received(self, data: bytes) -> None:
+        if IDCODE not in self.decoder.configs:
+            super().data_received(data)
+            self._transport.write(CommandFrame(IDCODE, 2, version=1).encode())
+        else:
+            super().data_received(data)
 
 
 def _ordinal(frame: DataFrame, config: ConfigFrame) -> int:

@@ -15,6 +15,8 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Self
 
 from rpmu.c37118 import ConfigFrame
 from rpmu.errors import InputError
@@ -197,6 +199,15 @@ class Concentrator:
         self._publish(self._aligner.flush())
         if self.server is not None:
             await self.server.stop()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
 
     @property
     def statistics(self) -> ConcentratorStatistics:

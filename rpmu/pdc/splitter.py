@@ -6,6 +6,9 @@ receivers can come at any time, also while the source is away; they stay connect
 
 from __future__ import annotations
 
+from types import TracebackType
+from typing import Self
+
 from rpmu.c37118 import Command, ConfigFrame1, ConfigFrame3
 from rpmu.pdc.client import PdcClient
 from rpmu.pdc.session import RawConfig, RawData, RawHeader, SessionEvent
@@ -82,6 +85,15 @@ class Splitter:
         """End both sides."""
         await self.client.stop()
         await self.server.stop()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
 
     def _on_event(self, event: SessionEvent) -> None:
         if isinstance(event, RawData):

@@ -2,6 +2,7 @@
 
 from rpmu.serve.addresses import Address, parse_address
 from rpmu.serve.answers import Answers
+from rpmu.serve.blocking import BlockingPmuServer
 from rpmu.serve.server import PmuServer
 from rpmu.serve.settings import (
     AccessList,
@@ -19,6 +20,7 @@ __all__ = [
     "AccessList",
     "Address",
     "Answers",
+    "BlockingPmuServer",
     "Endpoint",
     "Limits",
     "PmuServer",

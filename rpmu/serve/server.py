@@ -18,6 +18,8 @@ import errno
 import logging
 import os
 from collections.abc import Callable
+from types import TracebackType
+from typing import Self
 
 from rpmu.c37118 import ConfigFrame, DataFrame, ProtocolError
 from rpmu.errors import HardwareError
@@ -118,6 +120,15 @@ class PmuServer:
     def _sockets(self) -> list[UdpSocket]:
         senders = [sender.socket for sender in self._spontaneous]
         return [*(endpoint.socket for endpoint in self._udp_endpoints), *self._data_sockets.values(), *senders]
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
 
     async def _until_clients_are_gone(self) -> None:
         for _ in range(round(CLOSE_TIMEOUT_S / 0.01)):

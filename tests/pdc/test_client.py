@@ -167,6 +167,23 @@ def test_junk_and_bad_crc_between_frames_are_skipped_and_counted():
     run(scenario())
 
 
+def test_junk_that_looks_like_the_head_of_a_long_frame_swallows_nothing():
+    config = make_config()
+    raws = [make_frame(config, number).encode() for number in range(30)]
+
+    async def on_command(frame, writer):
+        if frame.command == Command.SEND_CONFIG_2:
+            writer.write(config.encode())
+        elif frame.command == Command.DATA_ON:
+            writer.write(b"".join(raws[:10]) + b"\xaa\x01\xff\x00" + b"".join(raws[10:]))
+
+    async def scenario():
+        async with ScriptedPmu(on_command) as pmu, PdcClient(*pmu.address, IDCODE) as pdc:
+            assert_gapless(await take(pdc, 30))
+
+    run(scenario())
+
+
 def test_split_frames_are_put_together():
     config = make_config()
     answers = {
