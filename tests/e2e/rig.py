@@ -80,14 +80,13 @@ def run_chain(
 ) -> Outcome:
     """Run the twin for so many simulated seconds with a PDC client connected over TCP."""
     config = config or configuration()
-    settings = TwinSettings(
-        start_ns=START_NS,
-        profile=load_profile(rooms.profile_name(config)),
-        nominal_hz=config.station.nominal_frequency_hz,
-        phases=config.station.phases,
-        mains_ain=tuple(channel.ain for channel in config.channels),
-        **twin_settings,
-    )
+    chosen = {
+        "profile": load_profile(rooms.profile_name(config)),
+        "nominal_hz": config.station.nominal_frequency_hz,
+        "phases": config.station.phases,
+        "mains_ain": tuple(channel.ain for channel in config.channels),
+    }
+    settings = TwinSettings(start_ns=START_NS, **(chosen | twin_settings))
     return asyncio.run(_run(seconds, config, settings, recorder))
 
 
