@@ -129,11 +129,14 @@ class Daemon:
         self._restarts = 0
         self._earlier = _Earlier()
         self._current: _Run | None = None
-        self.stream: ConfigFrame = contents.stream_configuration(config)
+        self.stream: ConfigFrame = self._stream_of(config)
         self._next_stream: ScheduledChange | None = None
         self.server = PmuServer(
             self.stream, rooms.header_text(config), rooms.server_settings(config), rate_handler=self.change_rate
         )
+
+    def _stream_of(self, config: Config) -> ConfigFrame:
+        return contents.stream_configuration(config, *rooms.window_and_delay_s(config, self._calibration))
 
     async def start(self) -> None:
         """Listen, bring up the PRU and begin to measure.
@@ -245,7 +248,7 @@ class Daemon:
         config = replace(self._config, station=replace(self._config.station, reporting_rate_per_s=rate))
         try:
             settings = rooms.estimator_settings(config)
-            change = self.server.reconfigure(contents.stream_configuration(config))
+            change = self.server.reconfigure(self._stream_of(config))
         except InputError as error:
             log.warning("reporting rate %d refused: %s", rate, error)
             return

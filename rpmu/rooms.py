@@ -5,13 +5,14 @@ The rooms do not know the configuration file, and the file's schema does not kno
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from rpmu import __version__
 from rpmu.calibrate.profile import load_profile
 from rpmu.config import Config
 from rpmu.errors import InputError
-from rpmu.estimate import EstimatorSettings
+from rpmu.estimate import Estimator, EstimatorSettings
 from rpmu.pipeline import Calibration
 from rpmu.serve import AccessList, Endpoint, Limits, ServerSettings, SpontaneousTarget, TlsSettings, parse_address
 from rpmu.timing.leap import LeapSchedule, parse_leap_file
@@ -30,6 +31,17 @@ def estimator_settings(config: Config) -> EstimatorSettings:
         phases=station.phases,
         n_channels=len(config.channels),
     )
+
+
+def window_and_delay_s(config: Config, calibration: Calibration) -> tuple[float, float]:
+    """Length of the samples behind one report, and from a report's instant to the newest of them, both in s."""
+    settings = replace(
+        estimator_settings(config),
+        sample_rate_hz=float(config.sampler_settings().sample_rate_hz),
+        front_end=calibration.front_ends,
+    )
+    estimator = Estimator(settings)
+    return estimator.window_s, estimator.group_delay_s
 
 
 def timing_settings(config: Config) -> TimingSettings:

@@ -35,13 +35,13 @@ _COMPONENTS = {
 }
 
 
-def stream_configuration(config: Config, group_delay_s: float = 0.0, window_s: float = 0.0) -> ConfigFrame2:
+def stream_configuration(config: Config, window_s: float = 0.0, group_delay_s: float = 0.0) -> ConfigFrame2:
     """The configuration frame that follows from a configuration of the PMU.
 
     Args:
         config: of the PMU.
-        group_delay_s: from a report's instant to its last sample (CFG-3 tells it).
         window_s: length of the samples behind one report (CFG-3 tells it).
+        group_delay_s: from a report's instant to its last sample (CFG-3 tells it).
     """
     station = config.station
     pmu = PmuConfig(

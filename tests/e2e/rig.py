@@ -35,12 +35,14 @@ class Outcome:
         frames: data frames as the PDC client got them.
         measurements: what the daemon measured.
         status: of the daemon at the end.
+        daemon: itself, stopped.
     """
 
     twin: Twin
     frames: list[DataFrame]
     measurements: list[Measurement]
     status: DaemonStatus
+    daemon: Daemon
 
     @property
     def good(self) -> list[DataFrame]:
@@ -121,4 +123,4 @@ async def _run(seconds: float, config: Config, settings: TwinSettings, recorder:
         await daemon.stop()
         pacer.close()
         twin.close()
-    return Outcome(twin, frames, measurements, status)
+    return Outcome(twin, frames, measurements, status, daemon)

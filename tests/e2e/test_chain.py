@@ -137,3 +137,12 @@ def test_the_same_seed_gives_the_same_stream():
     second = run_chain(6, source="grid", crystal=CRYSTAL, seed=5)
     assert [f.encode() for f in first.frames] == [f.encode() for f in second.frames]
     assert first.frames
+
+
+def test_cfg3_tells_class_window_and_delay():
+    config = configuration(performance_class="P")
+    outcome = run_chain(5, config, source="nominal")
+    pmu = outcome.daemon.stream.pmus[0]
+    assert pmu.service_class == "P"
+    assert 40_000 < pmu.window_us < 70_000
+    assert 20_000 < pmu.group_delay_us < 33_333, "within the latency that P class allows at 60/s"
