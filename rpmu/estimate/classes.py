@@ -9,9 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from rpmu.errors import InputError
 
 STANDARD_RATES = {50: (10, 25, 50, 100), 60: (10, 12, 15, 20, 30, 60, 120)}
@@ -71,22 +68,18 @@ class ReportClock:
         """Reports per `numerator` seconds."""
         return max(1, self.reporting_rate)
 
-    def time_ns(self, k: NDArray[np.int64]) -> NDArray[np.int64]:
-        """UTC, ns, of the reports k, each rounded on its own."""
-        second, rest = np.divmod(k, self.denominator)
-        part = (rest * (2 * self.numerator * NS) + self.denominator) // (2 * self.denominator)
-        return np.asarray(second * (self.numerator * NS) + part, dtype=np.int64)
+    def time_ns(self, k: int) -> int:
+        """UTC, ns, of report k, rounded on its own."""
+        return (2 * k * self.numerator * NS + self.denominator) // (2 * self.denominator)
 
     def after(self, time_ns: int) -> int:
         """The first report at or after a UTC instant."""
         return -((-time_ns * self.denominator) // (self.numerator * NS))
 
-    def offset_ns(self, k: NDArray[np.int64], time_ns: int) -> NDArray[np.float64]:
-        """Time from `time_ns` to the reports k, ns, without the rounding to whole ns."""
-        base = self.after(time_ns)
-        lead = base * self.numerator * NS - time_ns * self.denominator  # exact integers, below one report interval
-        return np.asarray(((k - base) * (self.numerator * NS) + lead) / self.denominator, dtype=np.float64)
+    def offset_ns(self, k: int, time_ns: int) -> float:
+        """Time from `time_ns` to report k, ns, without the rounding to whole ns: exact integers until the division."""
+        return (k * self.numerator * NS - time_ns * self.denominator) / self.denominator
 
-    def turns(self, k: NDArray[np.int64], nominal_hz: int) -> NDArray[np.float64]:
-        """Fraction of a nominal cycle at the reports k: frac(nominal_hz * t), exact."""
-        return ((k * (self.numerator * nominal_hz)) % self.denominator) / self.denominator
+    def turns(self, k: int, nominal_hz: int) -> float:
+        """Fraction of a nominal cycle at report k: frac(nominal_hz * t), exact."""
+        return (k * self.numerator * nominal_hz) % self.denominator / self.denominator

@@ -9,7 +9,6 @@ exactly those outputs whose window touches them.
 from __future__ import annotations
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
@@ -54,7 +53,9 @@ class Decimator:
         n_taps = self._phases.shape[1]
         n_out = max(0, products.shape[1] - n_taps + 1)
         s0, s1, s2 = products.strides
-        diagonal = as_strided(products, (len(x), n_out, n_taps), (s0, s1, s1 + s2), writeable=False)
+        # As as_strided does, at a tenth of its cost: [i, m, k] is products[i, m + k, k].
+        shape, strides = (len(x), n_out, n_taps), (s0, s1, s1 + s2)
+        diagonal: Floats = np.ndarray(shape, np.float64, products, 0, strides)
         self._products = products[:, n_out:].copy()
         self.next_output += n_out
         return np.asarray(diagonal.sum(axis=-1))
@@ -97,7 +98,10 @@ class History:
         """Turn every sample kept into a missing one."""
         self._data[:, self._start : self._start + self.end - self.first] = np.nan
 
-    def windows(self, starts: NDArray[np.int64], length: int) -> Floats:
+    def windows(self, starts: list[int], length: int) -> Floats:
         """Samples [n_channels, m, length] from each index of `starts`."""
-        at = (self._start - self.first) + starts
-        return np.asarray(self._data[:, at[:, None] + np.arange(length)])
+        origin = self._start - self.first
+        if len(starts) == 1:
+            at = origin + starts[0]
+            return self._data[:, None, at : at + length]
+        return np.asarray(self._data[:, (origin + np.array(starts))[:, None] + np.arange(length)])

@@ -8,6 +8,9 @@ marked bad is NaN in the history, and a report whose window touches it is invali
 
 from __future__ import annotations
 
+import cmath
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,7 +23,7 @@ from rpmu.estimate.settings import EstimatorSettings
 from rpmu.timing.time_map import TimeMap
 
 Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+Window = tuple[int, int, float]  # report, first sample in the history, instant minus centre in samples
 
 LONGEST_SILENCE_S = 10  # of a longer hole, only the last so many seconds of invalid reports are given
 WINDOW_VALUES = 1 << 21  # of all windows handled at once, to bound the memory
@@ -97,7 +100,7 @@ class Estimator:
 
     def _follow(self, time_map: TimeMap | None, newest: int) -> None:
         """Take over the newest time map; after a step, what was sampled before belongs to another time."""
-        if time_map is None or not np.isfinite(time_map.sigma_ns):
+        if time_map is None or not math.isfinite(time_map.sigma_ns):
             self._map = self._next_report = None
             return
         last, self._map, self._last_map = self._last_map, time_map, time_map
@@ -111,18 +114,20 @@ class Estimator:
     def _due(self) -> Reports:
         """The reports whose windows have arrived since the last ones."""
         if self._map is None:
-            return self._reports(np.empty(0, np.int64), 1.0)
-        ks = self._candidates(self._map)
-        centre, _ = self._positions(self._map, ks)
-        ks = ks[centre + self._kernel.after < self._history.end]
-        if len(ks):
-            self._next_report = int(ks[-1]) + 1
+            return self._reports([], 1.0)
+        windows = []
+        for k in self._candidates(self._map):
+            centre, shift = self._position(self._map, k)
+            if centre + self._kernel.after >= self._history.end:
+                break
+            windows.append((k, centre - self._kernel.before, shift))
+            self._next_report = k + 1
         step = max(1, WINDOW_VALUES // (self._length * self.settings.n_channels))
         rate_ratio = self._map.rate_hz / self.settings.sample_rate_hz
-        parts = [self._reports(ks[i : i + step], rate_ratio) for i in range(0, max(1, len(ks)), step)]
+        parts = [self._reports(windows[i : i + step], rate_ratio) for i in range(0, max(1, len(windows)), step)]
         return parts[0] if len(parts) == 1 else join_reports(parts)
 
-    def _candidates(self, time_map: TimeMap) -> Ints:
+    def _candidates(self, time_map: TimeMap) -> range:
         """Reports not yet given whose windows may have arrived."""
         kernel, history = self._kernel, self._history
 
@@ -131,32 +136,35 @@ class Estimator:
 
         complete = report_at(history.first + kernel.before)
         if self._next_report is None:
-            centre, _ = self._positions(time_map, np.array([complete]))
-            self._next_report = complete + int(centre[0] - kernel.before < history.first)
+            centre, _ = self._position(time_map, complete)
+            self._next_report = complete + int(centre - kernel.before < history.first)
         silence = LONGEST_SILENCE_S * self._clock.denominator // self._clock.numerator
         start = max(self._next_report, complete - silence)
-        return np.arange(start, report_at(history.end - kernel.after) + 1)
+        return range(start, report_at(history.end - kernel.after) + 1)
 
-    def _positions(self, time_map: TimeMap, ks: Ints) -> tuple[Ints, Floats]:
-        """Nearest decimated sample of each report, and how far behind it the instant lies, in decimated samples."""
-        offset_ns = self._clock.offset_ns(ks, time_map.time0_ns) + self._kernel.delay_s * 1e9
+    def _position(self, time_map: TimeMap, k: int) -> tuple[int, float]:
+        """Nearest decimated sample of a report, and how far behind it the instant lies, in decimated samples."""
+        offset_ns = self._clock.offset_ns(k, time_map.time0_ns) + self._kernel.delay_s * 1e9
         base, rest = divmod(time_map.index0, self._kernel.decimation)
         position = (rest + offset_ns / time_map.ns_per_index) / self._kernel.decimation
-        nearest = np.rint(position)
-        return base + nearest.astype(np.int64), position - nearest
+        nearest = round(position)
+        return base + nearest, position - nearest
 
-    def _reports(self, ks: Ints, rate_ratio: float) -> Reports:
-        """Measure at the reports ks; those whose window is not there are invalid."""
-        channels, history = self.settings.n_channels, self._history
-        phasors = np.full((len(ks), channels), np.nan, dtype=np.complex128)
-        frequency, rocof = np.full(len(ks), np.nan), np.full(len(ks), np.nan)
-        if len(ks) and self._map is not None:
-            centre, shift = self._positions(self._map, ks)
-            starts = centre - self._kernel.before
-            there = starts >= history.first
-            if there.any():
-                m = self._kernel.measure(history.windows(starts[there], self._length), shift[there], rate_ratio)
-                turn = np.exp(-2j * np.pi * self._clock.turns(ks[there], self.settings.nominal_hz))
-                phasors[there] = m.phasors * turn[:, None]
-                frequency[there], rocof[there] = m.frequency_hz, m.rocof_hz_per_s
-        return build_reports(self._clock.time_ns(ks), phasors, frequency, rocof, self.settings.phases)
+    def _reports(self, windows: list[Window], rate_ratio: float) -> Reports:
+        """Measure the reports of some windows; those whose samples are not there any more are invalid."""
+        settings, clock, history = self.settings, self._clock, self._history
+        time_ns = np.array([clock.time_ns(k) for k, _, _ in windows], dtype=np.int64)
+        there = [window for window in windows if window[1] >= history.first]
+        phasors = np.empty((0, settings.n_channels), dtype=np.complex128)
+        frequency = rocof = np.empty(0)
+        if there:
+            samples = history.windows([start for _, start, _ in there], self._length)
+            m = self._kernel.measure(samples, np.array([shift for _, _, shift in there]), rate_ratio)
+            turns = [cmath.exp(-2j * cmath.pi * clock.turns(k, settings.nominal_hz)) for k, _, _ in there]
+            phasors, frequency, rocof = m.phasors * np.array(turns)[:, None], m.frequency_hz, m.rocof_hz_per_s
+        missing = len(windows) - len(there)
+        if missing:  # starts rise, so what is missing comes first
+            hole = np.full(missing, np.nan)
+            phasors = np.concatenate([np.full((missing, settings.n_channels), np.nan), phasors])
+            frequency, rocof = np.concatenate([hole, frequency]), np.concatenate([hole, rocof])
+        return build_reports(time_ns, phasors, frequency, rocof, settings.phases)

@@ -23,7 +23,9 @@ from rpmu.estimate.settings import EstimatorSettings
 Floats = NDArray[np.float64]
 Complex = NDArray[np.complex128]
 
-IMAGE_STEPS = 3
+IMAGE_STEPS_M = 1  # of the image subtraction: the filters of class M reject it by themselves
+IMAGE_STEPS_P = 2
+IMAGE_STEPS_TIGHT = 3  # P at 100 and 120 reports/s, whose windows are under two cycles
 FEW = 3  # up to so many reports at once Python numbers are cheaper than arrays
 
 
@@ -54,6 +56,8 @@ class FirKernel:
         self._banks = [made[front_end][0] for front_end in settings.front_ends]
         self._curves = [made[front_end][1] for front_end in settings.front_ends]
         self._nominal_hz = settings.nominal_hz
+        fast = IMAGE_STEPS_TIGHT if rate >= 100 else IMAGE_STEPS_P
+        self._image_steps = IMAGE_STEPS_M if settings.performance_class == "M" else fast
         self._rate_hz = self._banks[0].rate_hz
         self._scale = settings.sample_rate_hz / table.sample_rate_hz
         self.decimation, self.decimator = table.decimation, table.decimator
@@ -61,6 +65,7 @@ class FirKernel:
         self.delay_s = self._banks[0].delay_s
         self._matrix = self._real_matrix()
         self._skew_s = [bank.delay_s - self.delay_s for bank in self._banks]
+        self._sensitivity = [_log_slope(bank) for bank in self._banks]
         self._groups = [(group, self._weights(group)) for group in settings.groups]
 
     def _real_matrix(self) -> Floats:
@@ -86,11 +91,14 @@ class FirKernel:
         if shift.size > FEW:
             columns: list[Number] = [tuple(channel.T) for channel in outputs]
             with np.errstate(invalid="ignore"):  # NaN marks what is missing
-                return self._finish([self._read(columns, shift_s, scale)])
-        parts = []
-        for i, s in enumerate(shift_s.tolist()):
-            parts.append(self._read([tuple(rows) for rows in outputs[:, i].tolist()], s, scale))
-        return self._finish(parts)
+                phasors, frequency, rocof = self._read(columns, shift_s, scale)
+            return Measurement(np.stack(phasors, axis=1), frequency, rocof)
+        parts = [
+            self._read([tuple(channel[i]) for channel in rows], late, scale)
+            for rows in (outputs.tolist(),)
+            for i, late in enumerate(shift_s.tolist())
+        ]
+        return Measurement(*(np.array(column) for column in zip(*parts, strict=True)))
 
     def _read(self, rows: list[Rows], shift_s: Number, scale: float) -> tuple[list[Number], Number, Number]:
         """Phasors per channel, frequency and ROCOF at the instant, for one report or arrays of them."""
@@ -99,7 +107,7 @@ class FirKernel:
         turn = np.exp if isinstance(shift_s, np.ndarray) else cmath.exp
         for group, weights in self._groups:
             curves = [self._curves[i] for i in group]
-            model, clean = read_group(curves, weights, [rows[i] for i in group], IMAGE_STEPS)
+            model, clean = read_group(curves, weights, [rows[i] for i in group], self._image_steps)
             for i, own in zip(group, clean, strict=True):
                 late = shift_s + self._skew_s[i] * scale
                 tone = turn(2j * pi * (self._nominal_hz + model.deviation_hz) * late)
@@ -109,13 +117,15 @@ class FirKernel:
         return phasors, *results[0]
 
     def _drift(self, channel: int, scale: float) -> complex:
-        """What the front end does at f0 in true units, relative to the nominal units of the curves."""
-        bank = self._banks[channel]
-        return complex(bank.analogue(self._nominal_hz * scale) / bank.analogue(float(self._nominal_hz)))
+        """What the front end does at f0 in true units, relative to the nominal units of the curves.
 
-    @staticmethod
-    def _finish(parts: list[tuple[list[Number], Number, Number]]) -> Measurement:
-        phasors = np.concatenate([np.stack([np.atleast_1d(p) for p in part[0]], axis=1) for part in parts])
-        frequency = np.concatenate([np.atleast_1d(part[1]) for part in parts])
-        rocof = np.concatenate([np.atleast_1d(part[2]) for part in parts])
-        return Measurement(phasors, frequency, rocof)
+        The rate is off by parts per million, so the first term of the series is exact to parts per billion.
+        """
+        return 1 + self._sensitivity[channel] * (scale - 1)
+
+
+def _log_slope(bank: ChannelBank) -> complex:
+    """Relative change of the analogue response at f0 per relative change of frequency."""
+    f0, step = float(bank.table.nominal_hz), 1e-4
+    low, middle, high = bank.analogue(f0 * np.array([1 - step, 1.0, 1 + step]))
+    return complex((high - low) / (2 * step * middle))

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from rpmu.estimate.bank import ChannelBank
 
 Number = Any  # float or complex, or an array of them: the same operators
-Polynomial = tuple[Number, ...]  # coefficients of x^0, x^1, ...
+Polynomial = tuple[Number, ...]  # coefficients, that of the highest power first
 Rows = tuple[Number, Number, Number]
 Floats = NDArray[np.float64]
 Complex = NDArray[np.complex128]
@@ -34,8 +34,8 @@ CHIRP_HZ_PER_S = 0.01
 
 def evaluate(p: Polynomial, x: Number) -> Number:
     """Horner's rule."""
-    value = p[-1]
-    for coefficient in p[-2::-1]:
+    value: Number = 0.0
+    for coefficient in p:
         value = value * x + coefficient
     return value
 
@@ -90,7 +90,7 @@ def _fit(x: Floats, y: NDArray[Any], tolerance: float) -> Polynomial:
         p = np.polynomial.polynomial.polyfit(x, y, degree)
         if np.abs(np.polynomial.polynomial.polyval(x, p) - y).max() <= tolerance:
             break
-    return tuple(p.tolist())
+    return tuple(p[::-1].tolist())
 
 
 def _moments(response: Complex, x: Floats, reach_hz: float, sign: int) -> list[Complex]:
@@ -117,7 +117,7 @@ def build_curves(bank: ChannelBank, range_hz: float) -> Curves:
         return np.asarray(raw_rocof(p[1] / p[0], p[2] / p[0]))
 
     images = _moments(bank.response(-(f0 + d)), x, reach, -1)
-    tolerances = ((1e-8, 1e-7, 1e-8), (1e-7, 1e-6, 1e-7), (1e-5, 1e-4, 1e-5))
+    tolerances = ((1e-7, 1e-7, 1e-8), (1e-6, 1e-6, 1e-7), (1e-4, 1e-4, 1e-5))
     reach_raw = float(np.abs(r1.imag).max())
     slope = r1.real
     return Curves(
@@ -161,24 +161,26 @@ class LocalModel:
     rocof_hz_per_s: Number
 
 
-def read_model(curves: Curves, s: Rows) -> LocalModel:
-    """Read the local model off three outputs (of one channel, or of the positive sequence)."""
-    r1, r2 = ratio(s[1], s[0]), ratio(s[2], s[0])
-    raw = r1.imag
+def read_deviation(curves: Curves, raw: Number) -> tuple[Number, Number]:
+    """Deviation d, Hz, from the raw one, and x."""
     held = clip(raw, curves.reach_raw)
     deviation = evaluate(curves.inverse, held * (1 / curves.reach_raw)) + (raw - held)
-    x = clip(deviation, curves.reach_hz) * (1 / curves.reach_hz)
-    slope = r1.real - evaluate(curves.slope, x)
-    a, w = 2 * pi * slope, 2 * pi * raw
-    c = 2 * pi * r2 + w * w - 2j * a * w - evaluate(curves.curvature, x)
-    rocof = (raw_rocof(r1, r2) - evaluate(curves.rocof_bias, x)) / evaluate(curves.chirp, x)
-    return LocalModel(x, deviation, r1, a, c, rocof)
+    return deviation, clip(deviation, curves.reach_hz) * (1 / curves.reach_hz)
+
+
+def read_bend(r1: Number, r2: Number, slope: Number, curvature: Number) -> tuple[Number, Number]:
+    """Magnitude slope a and curvature c of the local model; `slope` and `curvature` are what a pure tone shows."""
+    a, w = (2 * pi) * (r1.real - slope), (2 * pi) * r1.imag
+    return a, (2 * pi) * r2 + w * w - 2j * a * w - curvature
 
 
 def read_group(
     curves: Sequence[Curves], weights: Sequence[complex], rows: Sequence[Rows], iterations: int
 ) -> tuple[LocalModel, list[Rows]]:
     """Read the channels that share one frequency, with the image subtracted from each.
+
+    The curves are evaluated once, at the deviation before the subtraction: that is right to a millihertz, and over a
+    millihertz they do not change.
 
     Args:
         curves: read-out curves per channel.
@@ -189,24 +191,43 @@ def read_group(
     Returns:
         The model, and per channel the rows without image.
     """
+    lead = curves[0]
     clean = list(rows)
-    model = read_model(curves[0], _weighted(weights, clean))
+    s = _weighted(weights, clean)
+    r1, r2 = ratio(s[1], s[0]), ratio(s[2], s[0])
+    _, x = read_deviation(lead, r1.imag)
+    slope, curvature = evaluate(lead.slope, x), evaluate(lead.curvature, x)
+    mirrors = _mirrors(curves, x)
     for _ in range(iterations):
-        bend = 0.5 * model.c.conjugate()
-        image: list[Number] = []
-        for i, curve in enumerate(curves):
-            if not i or curve is not curves[i - 1]:
-                parts = curve.image
-                image = [
-                    evaluate(p[0], model.x) + model.a * evaluate(p[1], model.x) + bend * evaluate(p[2], model.x)
-                    for p in parts
-                ]
-                gain = evaluate(curve.gain, model.x)
+        a, c = read_bend(r1, r2, slope, curvature)
+        bend = 0.5 * c.conjugate()
+        for i, (gain, image) in enumerate(mirrors):
             mirror = (clean[i][0] / gain).conjugate()
             p0, p1, p2 = rows[i]
-            clean[i] = (p0 - mirror * image[0], p1 - mirror * image[1], p2 - mirror * image[2])
-        model = read_model(curves[0], _weighted(weights, clean))
-    return model, clean
+            i0, i1, i2 = image
+            clean[i] = (
+                p0 - mirror * (i0[0] + a * i0[1] + bend * i0[2]),
+                p1 - mirror * (i1[0] + a * i1[1] + bend * i1[2]),
+                p2 - mirror * (i2[0] + a * i2[1] + bend * i2[2]),
+            )
+        s = _weighted(weights, clean)
+        r1, r2 = ratio(s[1], s[0]), ratio(s[2], s[0])
+    deviation, x = read_deviation(lead, r1.imag)
+    a, c = read_bend(r1, r2, slope, curvature)
+    rocof = (raw_rocof(r1, r2) - evaluate(lead.rocof_bias, x)) / evaluate(lead.chirp, x)
+    return LocalModel(x, deviation, r1, a, c, rocof), clean
+
+
+def _mirrors(curves: Sequence[Curves], x: Number) -> list[tuple[Number, Number]]:
+    """Gain and responses to the image, [row][moment], of each channel; channels with the same curves share them."""
+    values: list[tuple[Number, Number]] = []
+    for i, curve in enumerate(curves):
+        if i and curve is curves[i - 1]:
+            values.append(values[-1])
+        else:
+            image = [[evaluate(p, x) for p in row] for row in curve.image]
+            values.append((evaluate(curve.gain, x), image))
+    return values
 
 
 def _weighted(weights: Sequence[complex], rows: Sequence[Rows]) -> Rows:

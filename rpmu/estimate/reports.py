@@ -53,12 +53,13 @@ def build_reports(
         rocof: float64 [m], Hz/s.
         phases: 1 or 3.
     """
-    valid: NDArray[np.bool_] = np.asarray(np.isfinite(phasors).all(axis=1))
-    dead = (phasors[:, :phases] == 0).all(axis=1)
-    frequency, rocof = np.where(dead, np.nan, frequency), np.where(dead, np.nan, rocof)
-    if not valid.all():
+    whole = np.abs(phasors).min(axis=1, initial=np.inf)  # NaN where one is missing, 0 where one is dead
+    valid: NDArray[np.bool_] = np.asarray(whole == whole)
+    if not (whole > 0).all():
+        dead = (phasors[:, :phases] == 0).all(axis=1)
+        lost = ~valid | dead
+        frequency, rocof = np.where(lost, np.nan, frequency), np.where(lost, np.nan, rocof)
         phasors = np.where(valid[:, None], phasors, np.nan)
-        frequency, rocof = np.where(valid, frequency, np.nan), np.where(valid, rocof, np.nan)
     positive, negative, zero = symmetrical_components(phasors) if phases == 3 else (None, None, None)
     return Reports(time_ns, phasors, positive, negative, zero, frequency, rocof, valid)
 
