@@ -27,6 +27,7 @@ COMMANDS: dict[str, str] = {  # in the order a user meets them
     "pdc": "PDC tools: watch, split, concentrate, record, replay",
     "simulate": "a PMU simulator for network tests (no estimator)",
     "config": "check, show and compare configurations",
+    "completion": "completion script for your shell",
 }
 
 

@@ -169,3 +169,13 @@ def test_version_and_help():
         done = rpmu(*words, "--help")
         assert done.returncode == 0
         assert "usage: rpmu" in done.stdout
+
+
+def test_bash_completes_commands_and_options():
+    done = rpmu("completion", "bash")
+    assert done.returncode == 0, done.stderr
+    assert "--reporting" not in done.stdout
+    assert "--source" in done.stdout
+    assert "concentrate" in done.stdout
+    checked = subprocess.run(["bash", "-n"], input=done.stdout, text=True, timeout=60, capture_output=True)
+    assert checked.returncode == 0, checked.stderr
