@@ -1,0 +1,1 @@
+"""Tools that simulate, derive and draw what hardware/parts.toml describes."""
