@@ -91,7 +91,7 @@ def test_slopes_are_those_of_the_response():
 @pytest.mark.parametrize(
     ("points", "parameters", "message"),
     [
-        (LINE, NAMES, r"highest point is 70 Hz, and below f0/3 = 358 Hz .* add points such as 429 and 1073 Hz"),
+        (LINE, NAMES, r"highest point is 70 Hz, and below f0/3 = 357 Hz .* add points such as 429 and 1072 Hz"),
         ((60.0, 60.0, 900.0), NAMES, "need points at 3 or more frequencies, but there are 2; add 1"),
         ((60.0,), ("gain", "delay", "q"), "need points at 3 or more frequencies, but there are 1; add 2"),
         ((400.0, 400.01, 400.02), NAMES, "do not tell gain, delay, f0, q apart .condition number .* spread"),
