@@ -24,6 +24,7 @@ from rpmu.c37118 import ConfigFrame
 from rpmu.config import Config
 from rpmu.errors import HardwareError, InputError
 from rpmu.host_time import HostTime
+from rpmu.input_level import InputStatus
 from rpmu.measurement import Measurement
 from rpmu.pipeline import Calibration, Pipeline
 from rpmu.serve import PmuServer, ScheduledChange, contents
@@ -48,6 +49,8 @@ class DaemonStatus:
         time: state of the clock.
         ring: what the ring delivered and lost.
         server: clients and frames.
+        acquisition: what the firmware samples.
+        input: level of the inputs.
         reports: measurements made.
         invalid_reports: of them, marked invalid.
         pru_restarts: times the firmware had to be started again; `time` and `ring` count from the last one ...
@@ -57,6 +60,8 @@ class DaemonStatus:
     time: TimeStatus
     ring: RingStatistics
     server: ServerStatistics
+    acquisition: AcquisitionInfo
+    input: InputStatus
     reports: int
     invalid_reports: int
     pru_restarts: int
@@ -273,6 +278,8 @@ class Daemon:
             time=pipeline.time.status,
             ring=reader.statistics(),
             server=self.server.statistics,
+            acquisition=self._run.info,
+            input=pipeline.input,
             reports=self._earlier.reports + pipeline.reports,
             invalid_reports=self._earlier.invalid_reports + pipeline.invalid_reports,
             lost_before_restart=self._earlier.lost,

@@ -23,6 +23,7 @@ from rpmu.estimate.cic import CicResponse
 from rpmu.estimate.offset import OffsetTracker
 from rpmu.estimate.reports import Reports
 from rpmu.estimate.settings import EstimatorSettings
+from rpmu.input_level import InputLevel, InputStatus
 from rpmu.measurement import Measurement
 from rpmu.timing import TimeMap
 from rpmu.timing.source import TimeSource
@@ -101,6 +102,7 @@ class Pipeline:
         full_scale = (2**ADC_BITS - 1) / info.counts_per_code
         margin = RAIL_COUNTS / info.counts_per_code
         self._lowest_code, self._highest_code = margin, full_scale - margin
+        self._level = InputLevel(info.counts_per_code, float(info.sample_rate_hz))
         self._next_index: int | None = None
         self._newest_scan = 0
         self._window = round(self.estimator.window_s * float(info.sample_rate_hz))
@@ -176,7 +178,9 @@ class Pipeline:
         until = first + len(block.codes) + self._window
         if block.lost_samples or block.bad_scans:
             self._health = replace(self._health, gap_until=until)
-        if block.codes.min() <= self._lowest_code or block.codes.max() >= self._highest_code:
+        lowest, highest = block.codes.min(axis=0), block.codes.max(axis=0)
+        self._level.feed(lowest, highest, len(block.codes))
+        if lowest.min() <= self._lowest_code or highest.max() >= self._highest_code:
             self._health = replace(self._health, clipped_until=until)
 
     def _measurements(self, reports: Reports) -> list[Measurement]:
@@ -209,6 +213,15 @@ class Pipeline:
             )
         ]
 
+    @property
+    def input(self) -> InputStatus:
+        """What the inputs look like now."""
+        return self._level.status(self._clipped, self._calibration.valid)
+
+    @property
+    def _clipped(self) -> bool:
+        return (self._next_index or 0) <= self._health.clipped_until
+
     def _status_word(self, status: TimeStatus) -> int:
         index = self._next_index or 0
         return status_word(
@@ -216,7 +229,7 @@ class Pipeline:
             pps_present=status.seconds_since_pps < PPS_PRESENT_S,
             time_locked=status.locked,
             calibrated=self._calibration.valid,
-            input_clipped=index <= self._health.clipped_until,
+            input_clipped=self._clipped,
             ring_gap=index <= self._health.gap_until,
             pru_fault=self.pru_fault,
         )

@@ -32,6 +32,10 @@ def as_object(status: DaemonStatus) -> dict[str, Any]:
     whole: dict[str, Any] = plain(asdict(status))
     whole["time"]["codes_in_words"] = status.time.codes.words
     whole["drops"] = status.drops
+    info = status.acquisition
+    whole["acquisition"]["adc_clock_hz"] = float(info.adc_clock_hz)
+    whole["acquisition"]["scan_rate_hz"] = float(info.scan_rate_hz)
+    whole["acquisition"]["sample_rate_hz"] = float(info.sample_rate_hz)
     return whole
 
 

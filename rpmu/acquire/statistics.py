@@ -37,6 +37,7 @@ class RingStatistics:
         max_work_cycles: longest time from a look at the FIFO that found a scan to the next look, counter ticks (5 ns).
         events_dropped: PPS events given up because a restart or a substituted scan hit them.
         count_slips: restarts because a block's scans did not agree with the counter.
+        adc_revision: the ADC's REVISION register as the firmware read it.
     """
 
     blocks: int = 0
@@ -64,6 +65,7 @@ class RingStatistics:
     max_work_cycles: int = 0
     events_dropped: int = 0
     count_slips: int = 0
+    adc_revision: int = 0
 
 
 FIRMWARE_WORDS = {  # of the attributes that are the firmware's own counts: which word of the status they are
@@ -80,6 +82,7 @@ FIRMWARE_WORDS = {  # of the attributes that are the firmware's own counts: whic
     "max_work_cycles": layout.STATUS_MAX_WORK_CYCLES // 4,
     "events_dropped": layout.STATUS_EVENTS_DROPPED // 4,
     "count_slips": layout.STATUS_COUNT_SLIPS // 4,
+    "adc_revision": layout.STATUS_ADC_REVISION // 4,
 }
 
 

@@ -23,6 +23,7 @@ COMMANDS: dict[str, str] = {  # in the order a user meets them
     "twin": "the whole PMU on the digital twin: no board, no mains",
     "run": "the daemon on the board",
     "status": "how the daemon on this machine is",
+    "doctor": "what is wrong on this machine, and what to do",
     "estimate": "phasors, frequency and ROCOF of a recording",
     "pdc": "PDC tools: watch, split, concentrate, record, replay",
     "simulate": "a PMU simulator for network tests (no estimator)",
