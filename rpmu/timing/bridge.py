@@ -1,7 +1,7 @@
 """The scan numbers tied to the PRU counter, which runs on when the ADC is restarted.
 
 Both come from one crystal: a scan is an exact number of 5 ns ticks, so counter - scan * ticks is one constant for as
-long as the sequencer runs (an epoch), plus the 0 to 100 ticks by which the PRU reads late. The smallest value seen is
+long as the sequencer runs (an epoch), plus the some ten ticks by which the PRU reads late. The smallest value seen is
 the constant. At a restart it jumps by the time that the sampling instants moved: that carries the clock across, to
 within the lateness. It also places an edge seen at a PRU pin, which is known in ticks, among the scans.
 """
@@ -13,7 +13,7 @@ import math
 from rpmu.acquire.blocks import COUNTER_HZ, AcquisitionInfo, PpsEvent
 from rpmu.timing.edge import BadEdgeError, Edge
 
-LATE_TICKS = 100.0  # the PRU reads a scan at most about this late
+LATE_TICKS = 50.0  # spread of the lateness with which the PRU reads a scan: 43 on the emulator
 # What the firmware's instructions add: it reads the counter before it looks at the pin, and a scan some time after the
 # scan is ready. Found on the emulator, +-5 ticks, with the ADC input as reference; a board shows its own rest as
 # `TimeStatus.other_input_ns`, for the setting `pin_latency_ns`.

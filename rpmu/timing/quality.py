@@ -53,7 +53,7 @@ class Quality:
             return
         self.resyncs += 1
         self.last_step_ns = step_ns
-        if abs(step_ns) > self.bound_ns:
+        if abs(step_ns) > self.bound_ns or math.isinf(self.bound_ns):
             self._step_scan = scan
 
     def pps_moved(self, step_ns: float, scan: int) -> None:

@@ -9,6 +9,8 @@ import pytest
 from rpmu.errors import InputError
 from rpmu.timing import LockState, ReportTime, TimeCodes, TimingSettings, status_word
 from rpmu.timing.codes import message_time_quality, pmu_time_quality, unlocked_time
+from rpmu.timing.nmea import parse
+from rpmu.timing.receiver_state import ReceiverState
 from rpmu.timing.states import Evidence, LockMachine
 from rpmu.timing.status import STATUS_BIT_NAMES
 
@@ -64,6 +66,15 @@ def test_status_word_has_a_name_per_bit():
     assert len(STATUS_BIT_NAMES) == 16
     assert all(len(name) <= 16 for name in STATUS_BIT_NAMES)
     assert sum(map(bool, STATUS_BIT_NAMES)) == 7
+
+
+def test_receiver_without_height_has_a_worse_pps():
+    receiver = ReceiverState()
+    assert receiver.pps_sigma_ns(10.0) == 10.0
+    receiver.take(parse("GPGSA,A,3,01,02,03,04,,,,,,,,,4.0,2.5,3.0", 0), 0.0)
+    assert receiver.pps_sigma_ns(10.0) == 25.0
+    receiver.take(parse("GPGSA,A,2,01,02,03,,,,,,,,,,4.0,2.5,3.0", 0), 0.0)
+    assert receiver.pps_sigma_ns(10.0) == 30.0
 
 
 GOOD = {

@@ -11,6 +11,8 @@ from rpmu.acquire.blocks import SampleBlock
 from rpmu.errors import InputError
 from rpmu.timing import (
     KnownTime,
+    LeapSchedule,
+    LeapSecond,
     LockState,
     SystemTimeKeeper,
     TimeKeeper,
@@ -46,7 +48,9 @@ def test_other_text_is_refused(text):
         parse_tracking(text)
 
 
-def run(text, seconds=120, ppm=58.8, host_error_ns=0.0, reading_ns=20_000, tracked=lambda k: True, seed=1):
+def run(
+    text, seconds=120, ppm=58.8, host_error_ns=0.0, reading_ns=20_000, tracked=lambda k: True, seed=1, restart=None
+):
     keeper = SystemTimeKeeper(INFO)
     rng = np.random.default_rng(seed)
     rows = []
@@ -54,9 +58,10 @@ def run(text, seconds=120, ppm=58.8, host_error_ns=0.0, reading_ns=20_000, track
         for part in range(4):
             t = k + part / 4 + 0.1
             position = 1000.3 + t * RATE * (1 + ppm * 1e-6)
-            scan = int(position)
-            keeper.feed_block(SampleBlock(scan, NO_CODES, 1, int(scan * 10_000 / 3)))
-            true_ns = START * 10**9 + round((scan - 1000.3) / (RATE * (1 + ppm * 1e-6)) * 1e9)
+            moved = 4_000 if restart is not None and t > restart else 0  # scans that were lost by a restart of the ADC
+            scan = int(position) - moved
+            keeper.feed_block(SampleBlock(scan, NO_CODES, 1 + bool(moved), int((scan + moved) * 10_000 / 3)))
+            true_ns = START * 10**9 + round((scan + moved - 1000.3) / (RATE * (1 + ppm * 1e-6)) * 1e9)
             if keeper.map is not None:
                 rows.append((t, keeper.map.utc_ns_at(scan) - true_ns, keeper.status.bound_ns, keeper.status.state))
         now_ns = START * 10**9 + round(t * 1e9) + round(host_error_ns)
@@ -88,6 +93,25 @@ def test_chronyd_that_falls_silent_is_not_trusted_for_ever():
     keeper, _ = run(PTP, seconds=200, reading_ns=2_000, tracked=lambda k: k < 20)
     assert keeper.status.state is LockState.HOLDOVER
     assert "silent" in keeper.status.reason
+
+
+def test_a_restart_of_the_adc_is_bridged():
+    _, rows = run(PTP, reading_ns=2_000, restart=60)
+    assert max(abs(error) for t, error, _, _ in rows if t > 20) < 12_000
+
+
+def test_readings_about_a_leap_second_are_left_out():
+    """A host clock repeats 23:59:59: the line runs on, and SOC shows the leap second."""
+    midnight = 1_782_864_000
+    keeper = SystemTimeKeeper(INFO, leaps=LeapSchedule((LeapSecond(midnight, 1),)))
+    for k in range(60):
+        true_ns = (midnight - 30 + k) * 10**9
+        host_ns = true_ns - (10**9 if k > 30 else 0)
+        keeper.feed_reading(host_ns, round(k * RATE), host_ns + 10_000)
+        keeper.feed_tracking(parse_tracking(PTP), round(k * RATE))
+        assert k < 2 or abs(keeper.map.utc_ns_at(round(k * RATE)) - true_ns) < 20_000
+    assert keeper.status.counters.resyncs == 0
+    assert keeper.report_time(true_ns).soc == host_ns // 10**9
 
 
 def test_without_chronyd_nothing_is_claimed():
