@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from rpmu.c37118 import CommandFrame, ConfigFrame2, DataFrame, Decoder, decode
+from rpmu.c37118 import CommandFrame, ConfigFrame2, DataFrame, Decoder, Stat, decode
 from rpmu.errors import InputError
 from rpmu.pdc import PdcClient
 from rpmu.serve.answers import with_change_announced, with_time, with_version
@@ -185,6 +185,16 @@ def test_other_extended_frames_are_unknown_commands(content):
             await pdc.close()
 
     run(scenario())
+
+
+def test_version_1_clears_the_stat_bits_that_2005_did_not_know():
+    config = make_config()
+    stat = Stat.of(pmu_tq=2, modified=True, in_sync=False, trigger=True, unlocked_time=1, trigger_reason=4)
+    frame = DataFrame.at(config, FIRST_SOC, 0, [replace(make_frame(config, 0).pmus[0], stat=stat)])
+    sent = decode(stream_of(config, version=1).outgoing(frame.encode()), config)
+    assert sent.version == 1
+    assert sent.pmus[0].stat == Stat.of(in_sync=False, trigger=True, unlocked_time=1, trigger_reason=4)
+    assert decode(stream_of(config).outgoing(frame.encode()), config).pmus[0].stat == stat
 
 
 def test_version_1_on_the_wire():
