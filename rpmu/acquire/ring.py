@@ -10,9 +10,6 @@ are handled as plain integers, which is cheaper than numpy for the handful of bl
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-
 import numpy as np
 
 from rpmu.acquire import layout
@@ -29,20 +26,7 @@ SILENT_POLLS = 25  # without a heartbeat, which beats every millisecond; a quart
 HEADER_WORDS = layout.BLOCK_HEADER_BYTES // 4
 
 
-@dataclass(slots=True)
-class _Run:
-    """Consecutive blocks on their way to one `SampleBlock`: rows `start` to `end` of the copies."""
-
-    start: int
-    end: int
-    first_scan: int
-    counter: int
-    epoch: int
-    lost_samples: int
-    bad_scans: int
-    lost_scans_total: int = 0
-    adc_status: int = 0
-    fifo_high_water: int = 0
+Header = list[int]  # the words of a block's header, in the order of pru/layout.h
 
 
 class RingReader:
@@ -61,6 +45,8 @@ class RingReader:
         self._info = info
         self._clock = CounterClock(info.counter_ticks_per_scan)
         self._scans_per_block = layout.BLOCK_SAMPLES * info.decimation
+        self._ticks_per_block = round(self._scans_per_block * info.counter_ticks_per_scan)
+        self._half_scan_ticks = round(info.counter_ticks_per_scan / 2)
         self._blocks = self._ring_slots()
         self._events = self._event_slots()
         self._next_scan = self._status(layout.STATUS_SCANS)  # newest scan of the sample that should come next
@@ -134,35 +120,63 @@ class RingReader:
         if fresh is None:
             return []
         first, copies = fresh
-        return [self._joined(run, copies) for run in self._runs(first, copies)]
+        headers: list[Header] = copies[:, :HEADER_WORDS].tolist()
+        joined = []
+        start = 0
+        while start < len(headers):
+            end = start + 1
+            if not self._blocks.misplaces(first + start, headers[start][0]):
+                end = self._end_of_run(headers, start)
+                joined.append(self._joined(first + start, headers[start:end], copies[start:end]))
+            start = end
+        return joined
 
-    def _runs(self, first: int, copies: Words) -> Iterator[_Run]:
-        """Rows of `copies` (from block number `first`) that belong together."""
-        run = None
-        for index, header in enumerate(copies[:, :HEADER_WORDS].tolist()):
-            seq, scan, counter, epoch, adc_status, high_water, bad_scans, lost_scans = header
-            if self._blocks.misplaces(first + index, seq):
-                continue
-            scan, missing = self._place(first + index, scan)
-            counter = self._clock.extend(scan, counter)
-            self._counts.counter_mismatches += self._clock.slipped(epoch, scan, counter)
-            if run is None or missing or epoch != run.epoch or bad_scans or run.bad_scans:
-                if run is not None:
-                    yield run
-                run = _Run(index, index, scan, counter, epoch, self._account_gap(missing), bad_scans)
-            run.end = index + 1
-            run.lost_scans_total, run.adc_status = lost_scans, adc_status
-            run.fifo_high_water = max(run.fifo_high_water, high_water)
-        if run is not None:
-            yield run
+    def _end_of_run(self, headers: list[Header], start: int) -> int:
+        """Index after the last block that plainly continues the one at `start` and can be joined to it.
 
-    def _place(self, number: int, scan: int) -> tuple[int, int]:
-        """A block's scan number without wraps, and the scans missing before it."""
+        A wrap of a number also ends a run; it is rare, and cheaper than looking for it.
+        """
+        seq, scan, counter, epoch, _, _, bad_scans, _ = headers[start]
+        end = start + 1
+        while end < len(headers) and not bad_scans:
+            after = counter + self._ticks_per_block
+            seq, scan = seq + 1, scan + self._scans_per_block
+            next_seq, next_scan, counter, next_epoch, _, _, bad_scans, _ = headers[end]
+            late = abs(counter - after) > self._half_scan_ticks
+            if next_seq != seq or next_scan != scan or next_epoch != epoch or bad_scans or late:
+                break
+            end += 1
+        return end
+
+    def _joined(self, number: int, headers: list[Header], copies: Words) -> SampleBlock:
+        """One `SampleBlock` from blocks that continue each other, the first of which has this number."""
+        _, scan, counter, epoch, _, _, bad_scans, _ = headers[0]
+        scan, missing = self._place(number, scan, len(headers))
+        counter = self._clock.extend(scan, counter)
+        samples = copies[:, HEADER_WORDS:].view(np.uint16).reshape(-1, self._info.channels)
+        counts = self._counts
+        counts.counter_mismatches += self._clock.slipped(epoch, scan, counter)
+        counts.samples += len(samples)
+        counts.bad_blocks += bad_scans > 0
+        return SampleBlock(
+            first_scan=scan,
+            codes=samples,
+            epoch=epoch,
+            counter=counter,
+            lost_samples=self._account_gap(missing),
+            bad_scans=bad_scans,
+            lost_scans_total=headers[-1][7],
+            adc_status=headers[-1][4],
+            fifo_high_water=max(header[5] for header in headers),
+        )
+
+    def _place(self, number: int, scan: int, blocks: int) -> tuple[int, int]:
+        """The scan number of a run of blocks without wraps, and the scans missing before it."""
         predicted = self._next_scan + (number - self._next_number) * self._scans_per_block
         placed = nearest(scan, predicted)
         missing = placed - self._next_scan if self._counts.blocks else 0
-        self._next_scan, self._next_number = placed + self._scans_per_block, number + 1
-        self._counts.blocks += 1
+        self._next_scan, self._next_number = placed + blocks * self._scans_per_block, number + blocks
+        self._counts.blocks += blocks
         return placed, missing
 
     def _account_gap(self, missing: int) -> int:
@@ -171,22 +185,6 @@ class RingReader:
         self._counts.lost_samples += lost
         self._counts.gaps += lost > 0
         return lost
-
-    def _joined(self, run: _Run, copies: Words) -> SampleBlock:
-        samples = copies[run.start : run.end, HEADER_WORDS:].view(np.uint16).reshape(-1, self._info.channels)
-        self._counts.samples += len(samples)
-        self._counts.bad_blocks += run.bad_scans > 0
-        return SampleBlock(
-            first_scan=run.first_scan,
-            codes=samples,
-            epoch=run.epoch,
-            counter=run.counter,
-            lost_samples=run.lost_samples,
-            bad_scans=run.bad_scans,
-            lost_scans_total=run.lost_scans_total,
-            adc_status=run.adc_status,
-            fifo_high_water=run.fifo_high_water,
-        )
 
     # ---- PPS events ----
 

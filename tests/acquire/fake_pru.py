@@ -65,6 +65,7 @@ class FakePru:
         self.epoch = 1
         self.lost_scans = 0
         self.bad_scans = 0
+        self.adc_status = 0x402
         self.heartbeat = 0
         self._publish_constants()
 
@@ -131,7 +132,7 @@ class FakePru:
         header["first_scan"] = self.scan & MASK
         header["counter"] = self.counter_at(self.scan) & MASK
         header["epoch"] = self.epoch
-        header["adc_status"] = 0x402
+        header["adc_status"] = self.adc_status
         header["fifo_high_water"] = 4 + self.block % 3
         header["bad_scans"] = self.bad_scans
         header["lost_scans"] = self.lost_scans

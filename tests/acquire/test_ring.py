@@ -229,6 +229,38 @@ def test_counter_slip_is_counted_once():
     assert reader.statistics().counter_mismatches == 1, "late reading by less than half a scan is no slip"
 
 
+@pytest.mark.parametrize("scans", [0.6, -0.6])
+def test_a_slip_between_blocks_of_one_poll_is_seen(scans):
+    pru = FakePru()
+    reader = reader_of(pru)
+    pru.write_blocks(2)
+    pru.first_counter += round(scans * pru.ticks_per_scan)
+    pru.write_blocks(3)
+    assert [len(block.codes) // 64 for block in reader.poll()] == [2, 3]
+    assert reader.statistics().counter_mismatches == 1
+
+
+def test_scan_numbers_that_jump_while_the_counter_does_not():
+    pru = FakePru()
+    reader = reader_of(pru)
+    pru.write_blocks(2)
+    pru.scan += 5
+    pru.first_scan += 5
+    pru.write_blocks(2)
+    assert [block.lost_samples for block in reader.poll()] == [0, 1]
+    assert reader.statistics().counter_mismatches == 1
+
+
+def test_what_a_joined_block_says_of_its_end_is_of_the_last_one():
+    pru = FakePru()
+    reader = reader_of(pru)
+    pru.write_blocks(2)
+    pru.adc_status, pru.lost_scans = 0x406, 9
+    pru.write_blocks(1)
+    (block,) = reader.poll()
+    assert (block.adc_status, block.lost_scans_total, len(block.codes)) == (0x406, 9, 192)
+
+
 def test_a_slot_with_another_block_is_lost_and_counted():
     pru = FakePru()
     reader = reader_of(pru)
