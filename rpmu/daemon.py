@@ -55,6 +55,8 @@ class DaemonStatus:
         invalid_reports: of them, marked invalid.
         pru_restarts: times the firmware had to be started again; `time` and `ring` count from the last one ...
         lost_before_restart: ... and this is what was lost in the ring before it.
+        calibrated: a certificate that holds stands behind the numbers.
+        calibration: which one, or why none, in words.
     """
 
     time: TimeStatus
@@ -66,6 +68,8 @@ class DaemonStatus:
     invalid_reports: int
     pru_restarts: int
     lost_before_restart: int = 0
+    calibrated: bool = False
+    calibration: str = ""
 
     @property
     def drops(self) -> int:
@@ -284,4 +288,6 @@ class Daemon:
             invalid_reports=self._earlier.invalid_reports + pipeline.invalid_reports,
             lost_before_restart=self._earlier.lost,
             pru_restarts=self._restarts,
+            calibrated=pipeline.calibrated,
+            calibration=self._calibration.origin,
         )

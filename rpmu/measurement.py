@@ -23,6 +23,7 @@ class Measurement:
         valid: whether the numbers may be used.
         time: SOC, time quality and the time bits of STAT.
         status_word: the DIGITAL status word (rpmu/timing/status.py names its bits).
+        test_mode: the numbers are those of a PMU that is not calibrated: STAT says that they are not to be used.
         analogs: values that go with the report, if configured.
     """
 
@@ -34,3 +35,4 @@ class Measurement:
     time: ReportTime
     status_word: int
     analogs: tuple[float, ...] = ()
+    test_mode: bool = False

@@ -11,6 +11,7 @@ skipped, so a gap in the index is a gap in time.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -21,13 +22,15 @@ from rpmu.acquire.blocks import ADC_BITS
 from rpmu.estimate import Estimator, FrontEnd
 from rpmu.estimate.cic import CicResponse
 from rpmu.estimate.offset import OffsetTracker
-from rpmu.estimate.reports import Reports
+from rpmu.estimate.reports import Reports, symmetrical_components
 from rpmu.estimate.settings import EstimatorSettings
 from rpmu.input_level import InputLevel, InputStatus
 from rpmu.measurement import Measurement
 from rpmu.timing import TimeMap
 from rpmu.timing.source import TimeSource
 from rpmu.timing.status import TimeStatus, status_word
+
+LevelResponse = Callable[[NDArray[np.float64]], NDArray[np.complex128]]
 
 PPS_PRESENT_S = 1.5  # a second and a half without an edge is a PPS that is not there
 RAIL_COUNTS = 4  # a sample this near to an end of the ADC's range was clipped
@@ -42,12 +45,33 @@ class Calibration:
         volts_per_count: volts at the ADC pin per 12-bit count.
         bias_v: mid-scale of the front end at the ADC pin, where tracking it starts.
         valid: whether a certificate stands behind the numbers, rather than a nominal profile.
+        expires_ns: UTC from which the certificate no longer holds, or None.
+        test_mode: mark all data as not to be used: the numbers are nominal, or of an expired certificate.
+        levels: what each channel does beyond its front end as its level changes; empty for nothing.
+        site_angle_rad: what the place turns the angle by, taken off every phasor.
+        origin: which certificate or profile this is, in words.
     """
 
     front_ends: tuple[FrontEnd, ...]
     volts_per_count: float
     bias_v: float = 0.0
     valid: bool = False
+    expires_ns: int | None = None
+    test_mode: bool = False
+    levels: tuple[LevelResponse, ...] = ()
+    site_angle_rad: float = 0.0
+    origin: str = "nominal"
+
+    def corrected(self, phasors: NDArray[np.complex128]) -> NDArray[np.complex128]:
+        """Phasors of the channels, complex128 [m, channels], with level tables and the site's angle taken off."""
+        if self.levels:
+            volts = np.nan_to_num(np.abs(phasors))  # of invalid reports, which stay NaN
+            phasors = phasors / np.column_stack([level(volts[:, i]) for i, level in enumerate(self.levels)])
+        return phasors * np.exp(-1j * self.site_angle_rad) if self.site_angle_rad else phasors
+
+    def expired(self, time_ns: int) -> bool:
+        """Whether the certificate no longer holds at this UTC."""
+        return self.expires_ns is not None and time_ns >= self.expires_ns
 
 
 @dataclass(frozen=True)
@@ -93,6 +117,7 @@ class Pipeline:
         self.pru_fault = False
         self.invalid_reports = 0
         self.reports = 0
+        self.calibrated = calibration.valid
         self._info = info
         self._calibration = calibration
         self._offset = OffsetTracker(info.channels, float(info.sample_rate_hz), calibration.bias_v)
@@ -187,11 +212,13 @@ class Pipeline:
         if not len(reports):
             return []
         status = self.time.status
+        expired = self._calibration.expired(int(reports.time_ns[-1]))
+        self.calibrated = self._calibration.valid and not expired
         word = self._status_word(status)
         analogs = (status.sigma_ns, status.ppm, float(status.satellites or 0)) if self._time_analogs else ()
-        phasors = reports.phasors
+        phasors = self._calibration.corrected(reports.phasors)
         if self._positive_sequence and reports.positive_sequence is not None:
-            phasors = np.column_stack([phasors, reports.positive_sequence])
+            phasors = np.column_stack([phasors, symmetrical_components(phasors)[0]])
         return [
             Measurement(
                 time_ns=time_ns,
@@ -202,6 +229,7 @@ class Pipeline:
                 time=self.time.report_time(time_ns),
                 status_word=word,
                 analogs=analogs,
+                test_mode=self._calibration.test_mode or expired,
             )
             for time_ns, values, frequency_hz, rocof_hz_per_s, valid in zip(
                 reports.time_ns.tolist(),
@@ -228,7 +256,7 @@ class Pipeline:
             gps_fix=status.fix > 0,
             pps_present=status.seconds_since_pps < PPS_PRESENT_S,
             time_locked=status.locked,
-            calibrated=self._calibration.valid,
+            calibrated=self.calibrated,
             input_clipped=self._clipped,
             ring_gap=index <= self._health.gap_until,
             pru_fault=self.pru_fault,

@@ -5,11 +5,16 @@ The rooms do not know the configuration file, and the file's schema does not kno
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 from rpmu import __version__
+from rpmu.acquire.blocks import ADC_BITS
+from rpmu.calibrate.certificate import Certificate, device_serial, read_certificate
 from rpmu.calibrate.profile import load_profile
+from rpmu.calibrate.show import summary
 from rpmu.config import Config
 from rpmu.errors import InputError
 from rpmu.estimate import Estimator, EstimatorSettings
@@ -18,6 +23,7 @@ from rpmu.serve import AccessList, Endpoint, Limits, ServerSettings, Spontaneous
 from rpmu.timing.leap import LeapSchedule, parse_leap_file
 from rpmu.timing.settings import TimingSettings
 
+NS_PER_DAY = 86_400 * 1_000_000_000
 DEFAULT_PROFILES = {50: "reference-a-230v", 60: "reference-a-120v"}
 
 
@@ -78,15 +84,73 @@ def profile_name(config: Config) -> str:
     return config.calibration.profile or DEFAULT_PROFILES[config.station.nominal_frequency_hz]
 
 
-def calibration(config: Config) -> Calibration:
-    """What turns codes into volts: the nominal profile of the front end.
+def calibration(config: Config, serial: str | None = None) -> Calibration:
+    """What turns codes into volts: the configured certificate, or the nominal profile of the front end.
+
+    Args:
+        config: of the PMU.
+        serial: of the device; None for one that has none, whose certificate is then taken as it is.
 
     Raises:
-        InputError: no such profile.
+        InputError: no such profile, or a certificate that is broken or of another device.
     """
+    if config.calibration.certificate is not None:
+        return _certified(config, read_certificate(config.calibration.certificate), serial)
     profile = load_profile(profile_name(config))
     front_ends = (profile.front_end,) * len(config.channels)
-    return Calibration(front_ends, profile.volts_per_count, profile.bias_v, valid=False)
+    origin = f"nominal profile {profile.name}, no certificate"
+    return Calibration(front_ends, profile.volts_per_count, profile.bias_v, valid=False, origin=origin)
+
+
+def _certified(config: Config, certificate: Certificate, serial: str | None) -> Calibration:
+    names = tuple(channel.name for channel in config.channels)
+    certificate.refuse_other(certificate.device.serial if serial is None else serial, names)
+    channels = [certificate.channel_named(name) for name in names]
+    volts_per_count = certificate.adc.vref_v / 2**ADC_BITS
+    return Calibration(
+        front_ends=tuple(channel.front_end for channel in channels),
+        volts_per_count=volts_per_count,
+        bias_v=volts_per_count * sum(channel.dc_counts for channel in channels) / len(channels),
+        valid=True,
+        expires_ns=_midnight_ns(certificate.certificate.valid_until_utc) + NS_PER_DAY,
+        levels=tuple(c.level_response for c in channels) if any(c.level_v for c in channels) else (),
+        site_angle_rad=math.radians(certificate.site.angle_offset_deg),
+        origin=summary(certificate),
+    )
+
+
+def _midnight_ns(day: date) -> int:
+    return round(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1_000_000_000
+
+
+def board_calibration(config: Config, today: date) -> Calibration:
+    """The calibration of a real device, which measures without a valid certificate only when told to.
+
+    A board may not know the date when it starts; what it says is good for refusing, and the date of GPS decides while
+    it runs (`Pipeline`): from the day after the last, data is marked as test data.
+
+    Args:
+        config: of the PMU.
+        today: date of the host.
+
+    Raises:
+        InputError: there is no certificate, or it is broken, of another device, or expired.
+    """
+    told = config.calibration
+    if told.certificate is None:
+        if not told.allow_uncalibrated:
+            raise InputError(
+                "this device has no calibration certificate: run `rpmu calibrate` and set [calibration] certificate, "
+                "or set [calibration] allow_uncalibrated = true to measure with nominal values (marked as test data)"
+            )
+        return replace(calibration(config), test_mode=True)
+    found = calibration(config, device_serial(told.serial))
+    if found.expired(_midnight_ns(today)) and not told.allow_expired:
+        raise InputError(
+            f"{told.certificate}: {found.origin} has expired: calibrate again, or set [calibration] "
+            "allow_expired = true to go on with it (marked as test data)"
+        )
+    return found
 
 
 def server_settings(config: Config) -> ServerSettings:

@@ -67,6 +67,7 @@ def as_lines(status: Mapping[str, Any]) -> list[str]:
         f"ADC         {ring['overruns']} overruns, {ring['underflows']} underflows, {ring['tag_slips']} tag slips, "
         f"{ring['stalls']} stalls",
         f"reports     {status['reports']}, {status['invalid_reports']} of them invalid",
+        f"calibration {'' if status['calibrated'] else 'NOT CALIBRATED: '}{status['calibration']}",
         f"PDCs        {server['streaming']} streaming, {server['clients']} connected, "
         f"{server['frames_published']} frames, {server['frames_failed']} not delivered",
     ]

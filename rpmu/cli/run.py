@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 
 from rpmu import rooms
@@ -83,7 +84,8 @@ async def _run(config: Config, args: argparse.Namespace, stop: asyncio.Event) ->
     else:
         link = detect_link(config.sampling.pru_link)
         gps = SerialGpsPort(config.gps.device, config.gps.baud_rate)
-        daemon = Daemon(config, rooms.calibration(config), link, gps, asyncio.sleep, recorder=recorder)
+        calibration = rooms.board_calibration(config, datetime.now(UTC).date())
+        daemon = Daemon(config, calibration, link, gps, asyncio.sleep, recorder=recorder)
         await _serve(daemon, stop.is_set)
     return 0
 

@@ -24,6 +24,7 @@ from rpmu.twin.faults import FAULTS, parse_faults
 from rpmu.twin.pacing import Pacer, next_whole_second_ns, parse_speed
 from rpmu.twin.pty_port import PtyPort
 from rpmu.twin.scoreboard import Score, Scoreboard
+from rpmu.twin.tolerance import unit_of
 from rpmu.twin.world import Twin, TwinSettings
 
 HELP = "Run the whole PMU on the digital twin: the committed firmware in a PRU emulator, the daemon as on the board."
@@ -45,6 +46,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_for_option(parser)
     parser.add_argument("--speed", default="1", metavar="X|max", help="simulated seconds per second (default: 1)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of everything random (default: 0)")
+    parser.add_argument(
+        "--unit",
+        type=int,
+        default=0,
+        metavar="N",
+        help="the board with serial TWIN-N, its front end off nominal by the tolerance of its parts (default: 0, "
+        "exactly nominal)",
+    )
     parser.add_argument("--start", metavar="UTC", help="first instant, such as 2026-06-30T23:59:50 (default: now)")
     parser.add_argument("--crystal-ppm", type=float, default=23.0, metavar="X", help="crystal offset (default: 23)")
     parser.add_argument(
@@ -77,7 +86,7 @@ def _config(args: argparse.Namespace) -> Config:
 
 
 def _settings(args: argparse.Namespace, config: Config) -> TwinSettings:
-    profile = load_profile(rooms.profile_name(config))
+    profile = unit_of(load_profile(rooms.profile_name(config)), args.unit)
     voltage_v = profile.nominal_voltage_v
     return TwinSettings(
         start_ns=_start_ns(args.start),
@@ -114,7 +123,7 @@ async def _run(
     pacer = Pacer(twin, speed)
     board = Scoreboard(twin.truth)
     gps = SerialGpsPort(line.device, config.gps.baud_rate)
-    daemon = Daemon(config, rooms.calibration(config), twin.link(), gps, pacer.pace, board.add)
+    daemon = Daemon(config, rooms.calibration(config, f"TWIN-{args.unit}"), twin.link(), gps, pacer.pace, board.add)
     socket = StatusSocket(args.status_socket or default_socket(), lambda: as_object(daemon.status))
     try:
         await daemon.start()

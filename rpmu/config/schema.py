@@ -149,6 +149,20 @@ class Calibration:
         "nominal frequency.",
         example="reference-a-120v",
     )
+    certificate: str | None = setting(
+        None,
+        "Calibration certificate of this device: a file, or a history folder, of which the newest holds.",
+        example="/etc/rpmu/calibration",
+    )
+    serial: str | None = setting(
+        None, "Serial of this device, where the board's device tree has none or a wrong one.", example="1234BBBK5678"
+    )
+    allow_uncalibrated: bool = setting(
+        False, "Run on the nominal profile where there is no certificate; data is then marked as test data in STAT."
+    )
+    allow_expired: bool = setting(
+        False, "Start with a certificate that has expired; data is then marked as test data in STAT."
+    )
 
 
 @dataclass(frozen=True)

@@ -101,8 +101,10 @@ def data_frame(stream: ConfigFrame, measurement: Measurement) -> DataFrame:
     """One measurement as a data frame of the stream.
 
     Invalid numbers go out as NaN (0x8000 among integers) with STAT's data error "absent", never as a wrong value.
+    STAT has no bit of its own for "not calibrated"; such numbers go out with the same code, "test mode, do not use".
     """
-    error = DataError.GOOD if measurement.valid else DataError.TEST_OR_ABSENT
+    usable = measurement.valid and not measurement.test_mode
+    error = DataError.GOOD if usable else DataError.TEST_OR_ABSENT
     pmu = PmuData(
         phasors=measurement.phasors,
         frequency_hz=measurement.frequency_hz,
