@@ -40,6 +40,11 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
         epilog="exit codes: 0 ok, 1 failed, 2 usage, 3 configuration or input invalid, 4 hardware missing, "
         "5 not time-locked",
     )
+    parser.add_argument(
+        "--host",
+        metavar="BOARD",
+        help="comes first: carry out config, status, doctor, calibrate or logs on a board, by SSH",
+    )
     parser.add_argument("--version", action="version", version=f"rpmu {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, text in COMMANDS.items():
@@ -56,18 +61,30 @@ def named_command(arguments: Sequence[str]) -> str | None:
     return next((word for word in arguments if word in COMMANDS), None)
 
 
+def split_host(words: Sequence[str]) -> tuple[str | None, list[str]]:
+    """The board of a leading `--host BOARD`, if there is one, and the other words."""
+    if words and words[0].startswith("--host="):
+        return words[0].removeprefix("--host="), list(words[1:])
+    if len(words) > 1 and words[0] == "--host":
+        return words[1], list(words[2:])
+    return None, list(words)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of the `rpmu` command; returns the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    name = named_command(words)
-    parsed = build_parser(only=name or "").parse_args(words)
+    host, rest = split_host(words)
+    name = named_command(rest)
     try:
+        if host is not None and rest and not {"-h", "--help"} & set(rest):
+            return int(importlib.import_module("rpmu.remote.client").run_on(host, rest))
+        parsed = build_parser(only=name or "").parse_args(rest)
         return int(importlib.import_module(f"rpmu.cli.{parsed.command}").run(parsed))
     except RpmuError as error:
-        print(f"rpmu {parsed.command}: {error}", file=sys.stderr)
+        print(f"rpmu {name or rest[0]}: {error}", file=sys.stderr)
         return error.exit_code
     except PeerError as error:
-        print(f"rpmu {parsed.command}: the peer broke the protocol: {error}", file=sys.stderr)
+        print(f"rpmu {name}: the peer broke the protocol: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return INTERRUPTED
