@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from rpmu.c37118 import CommandFrame, ConfigFrame2, DataFrame, Decoder, Stat, decode
+from rpmu.c37118 import CommandFrame, ConfigFrame2, DataFrame, Decoder, Format, Stat, decode
 from rpmu.errors import InputError
 from rpmu.pdc import PdcClient
 from rpmu.serve.answers import with_change_announced, with_time, with_version
@@ -130,6 +130,27 @@ def test_a_client_follows_a_change_without_losing_a_frame():
             assert pdc.statistics.configuration_changes == 1
             assert pdc.config.pmus[0].cfgcnt == 1
             assert pdc.statistics.misfit_frames == 0
+
+    run(scenario())
+
+
+def test_a_change_that_leaves_the_size_is_noticed_by_the_bit_and_no_value_is_misread():
+    async def scenario():
+        old = make_config(format=Format.INTEGER)
+        channel = replace(old.pmus[0].phasors[0], scale=0.5)
+        new = replace(old, pmus=(replace(old.pmus[0], phasors=(channel,)),))
+        async with running(old, listening(notice_s=2)) as server, PdcClient(*server.addresses[0], IDCODE) as pdc:
+            producer = Producer(server, old)
+            await until(lambda: server.statistics.streaming == 1)
+            producer.publish()
+            change = server.reconfigure(new)
+            while make_frame(old, producer.number).soc < change.effective_soc:
+                producer.publish()
+            producer.config = change.configuration
+            producer.publish(5 * RATE)
+            frames = await take(pdc, producer.number)
+            assert [frame.pmus[0].phasors[0] for frame in frames] == list(range(producer.number))
+            assert pdc.config.pmus[0].phasors[0].scale == 0.5
 
     run(scenario())
 
