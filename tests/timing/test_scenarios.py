@@ -355,8 +355,15 @@ def test_310_talker_changes():
 
 
 def test_311_year_99_is_a_rollover_too():
-    record = judged(World(seconds=30, start=935_280_000 + 3 * 1024 * 7 * 86_400 - 1024 * 7 * 86_400 * 1))
+    """The receiver says 22 August 1999; with two rollovers that is a day in 2038."""
+    weeks = 2 * 1024 * 7 * 86_400
+    start = 935_280_000 + weeks
+    record = judged(
+        World(seconds=30, start=start, nmea_error_s=lambda _: -weeks),
+        settings=TimingSettings(not_before=start - 100 * 86_400),
+    )
     assert record.first_lock() < 10
+    assert record.keeper.status.rollovers == 2
 
 
 # ---- 4xx: leap seconds ----
