@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from tests.conformance.campaign import full_jobs, peer_jobs, quick_jobs, run_jobs
+from tests.conformance.figures import latency_and_noise
 from tests.conformance.report import render, summarise
 
 
@@ -36,7 +37,8 @@ def main() -> int:
     if args.markdown:
         commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
         date = datetime.datetime.now(datetime.UTC).date().isoformat()
-        args.markdown.write_text(render(results, date, commit.stdout.strip() or "unknown", how))
+        figures = "" if args.quick else latency_and_noise(results)
+        args.markdown.write_text(render(results, date, commit.stdout.strip() or "unknown", how, figures))
     missed = sum(not r.passed for r in results if r.estimator == "fir")
     print(f"{len(results)} limits, our estimator misses {missed}")
     return 0

@@ -37,8 +37,8 @@ def summarise(results: list[Result]) -> str:
     return f"{where}: {verdict}, least margin {least.margin:.3g} ({least.test} {least.metric} at {least.point})"
 
 
-def render(results: list[Result], date: str, commit: str, how: str) -> str:
-    """The whole document."""
+def render(results: list[Result], date: str, commit: str, how: str, figures: str = "") -> str:
+    """The whole document; `figures` is a further section before the misses."""
     passed = sum(r.passed for r in results)
     parts = [HEAD.format(date=date, commit=commit, how=how, passed=passed, total=len(results))]
     groups: dict[tuple[str, str, int], list[Result]] = defaultdict(list)
@@ -48,6 +48,8 @@ def render(results: list[Result], date: str, commit: str, how: str) -> str:
         name = f"## {chain[0].upper()}{chain[1:]}, {phases} phase{'s' * (phases > 1)}"
         parts.append(name + ("" if estimator == "fir" else f", estimator {estimator}"))
         parts.append(_table(group))
+    if figures:
+        parts.append(figures)
     parts.append("## Misses\n")
     parts.append(_misses(results))
     parts.append("## Points of the standard to be checked against its text\n")
