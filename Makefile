@@ -52,6 +52,11 @@ format: setup ## ruff's formatter and safe fixes
 firmware: setup ## build the PRU image with Debian's binutils-source, compare with the committed one, print the timing
 	@$(MAKE) --no-print-directory -C pru PYTHON=../$(BIN)/python
 
+hardware: setup ## profiles from the circuits (ngspice), tables of docs/hardware.md, wiring drawing
+	@scripts/system-packages ngspice
+	@$(BIN)/python -m hardware.tools.derive_profiles
+	@$(BIN)/python -m hardware.tools.pages
+
 oracle: setup ## build the GNU PRU simulator and compare fresh random programs with our emulator
 	@scripts/build-oracle
 	@$(BIN)/python -m pytest tests/pru -k oracle $(PYTEST)

@@ -1,0 +1,128 @@
+"""The tables of docs/hardware.md that come from parts, wiring, BOM and simulation, and the wiring drawing.
+
+A table stands between `<!-- made: NAME -->` and `<!-- end -->`; this rewrites what is between. The tests compare, so a
+changed part cannot leave an old number in the page.
+
+Usage: python -m hardware.tools.pages   (part of `make hardware`; needs Debian's ngspice)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from hardware.tools import bom, drawing, spice
+from hardware.tools.parts import HARDWARE, content, designs
+
+PAGE = HARDWARE.parent / "docs" / "hardware.md"
+DRAWING = HARDWARE / "drawings" / "wiring.svg"
+
+
+def table(header: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def values() -> str:
+    """Every part of every design."""
+    every = designs()
+    references = sorted({r for d in every.values() for r in d.parts}, key=lambda r: (r[0], int(r[1:])))
+    return table(["part", *every], [[r, *(d.parts.get(r, "") for d in every.values())] for r in references])
+
+
+def simulated() -> str:
+    """What ngspice says of every design."""
+    rows: dict[str, list[str]] = {}
+
+    def add(label: str, value: str) -> None:
+        rows.setdefault(label, []).append(value)
+
+    for design in designs().values():
+        nominal, f = design.mains_voltage_v, design.mains_frequency_hz
+        h = spice.responses(design, [{}], f)[0]
+        add("gain from the mains, nominal frequency", f"{abs(h) * 1e3:.4f} mV/V")
+        add("phase, nominal frequency", f"{np.degrees(np.angle(h)):.3f} deg")
+        add("DC at the pin", f"{spice.operating_point(design):.3f} V")
+        for percent in (10, 100, 127):
+            y = spice.transient(design, nominal * percent / 100)
+            add(f"range at the pin, {percent} % of nominal", f"{y.min():.3f} to {y.max():.3f} V")
+        add("AC at the pin, 100 %", f"{1e3 * nominal * abs(h):.1f} mV RMS")
+        y = spice.transient(design, nominal * 1.5)
+        add("clipped range, 150 %", f"{y.min():.3f} to {y.max():.3f} V")
+        add("noise at the pin, 1 Hz to 10 kHz", f"{spice.noise_v(design) * 1e6:.2f} uV RMS")
+        _, loop = spice.loop_gain(design)
+        margin = np.degrees(np.angle(loop[int(np.argmax(np.abs(loop) < 1))]))
+        add("phase margin", f"{margin:.0f} deg")
+    return table(["quantity", *designs()], [[label, *cells] for label, cells in rows.items()])
+
+
+def points() -> str:
+    """Test points of design A, 120 V, with the values to expect."""
+    design, supply = designs()["reference-a-120v"], content()["supply"]
+    v, dc = design.values, spice.operating_point(design)
+    middle = supply["vdd_v"] * v["R6"] / (v["R5"] + v["R6"])
+    h = abs(spice.responses(design, [{}], design.mains_frequency_hz)[0])
+    plateau = spice.pps_edge()[1][-1]
+    secondary = design.mains_voltage_v / design.turns
+    rows = [
+        ["TP1", "VDD_ADC to AGND, all connected", f"{supply['vdd_v']:.2f} V DC, 2 %"],
+        ["TP2", "VP (C5) to AGND", f"{middle:.3f} V DC, 2 %"],
+        [
+            "TP3",
+            "OUT (before R4), adapter unplugged, secondary open",
+            f"{middle:.3f} V DC: without R1's path the gain is 1",
+        ],
+        ["TP3", "OUT, SEC tied to AGND", f"{dc:.3f} V DC, 2 %"],
+        [
+            "TP4",
+            "SEC to AGND, adapter plugged in, 120 V",
+            f"{secondary:.2f} V AC at exactly 14:1; unloaded adapters give more",
+        ],
+        ["TP5", "AIN0 to AGND, adapter plugged in, 120 V", f"{dc:.3f} V DC, {1e3 * 120 * h:.1f} mV AC at exactly 14:1"],
+        ["TP6", "AIN1 to AGND, PPS high", f"{plateau:.3f} V"],
+        ["TP7", "AIN2 to AGND", "1.250 V DC"],
+    ]
+    return table(["point", "between, and when", "expected"], rows)
+
+
+def wiring() -> str:
+    """The wiring table."""
+    return table(
+        ["pin", "signal", "goes to", "remark"], [[w["pin"], w["name"], w["to"], w["note"]] for w in drawing.wires()]
+    )
+
+
+def cost() -> str:
+    """Totals of the bill of materials."""
+    rows = []
+    for name in "AB":
+        total = bom.total_usd(name)
+        rows.append([name, f"{total:.0f} USD", f"{total * bom.SPREAD:.0f} USD"])
+    return table(["design", "parts of one unit", "with 15 % for shipping and spread"], rows)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "values": values,
+    "simulated": simulated,
+    "test points": points,
+    "wiring": wiring,
+    "cost": cost,
+}
+
+
+def rewritten(page: str) -> str:
+    """The page with every table made anew."""
+    for name, make in TABLES.items():
+        before, start, rest = page.partition(f"<!-- made: {name} -->\n")
+        if not start:
+            raise ValueError(f"{PAGE.name} has no place for the table {name!r}")
+        page = before + start + make() + "\n<!-- end -->" + rest.partition("<!-- end -->")[2]
+    return page
+
+
+if __name__ == "__main__":
+    PAGE.write_text(rewritten(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    DRAWING.write_text(drawing.wiring_svg(), encoding="utf-8")
+    print(f"wrote the tables of {PAGE.name} and {DRAWING.name}")

@@ -1,0 +1,52 @@
+"""Bill of materials, wiring drawing and the tables of docs/hardware.md against what they are made from."""
+
+from __future__ import annotations
+
+import shutil
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from hardware.tools import bom, drawing, pages
+from hardware.tools.parts import designs, number
+
+ALSO = {"C7", "C11", "D1", "D2", "F1", "J1", "J2", "J3", "R11", "R12", "RV1", "T1", "U1", "U2"}  # not in the front end
+DESIGN_OF = {"A": "reference-a-120v", "B": "reference-b-120v"}
+
+
+@pytest.mark.parametrize("letter", "AB")
+def test_the_list_has_the_parts_and_values_of_the_circuit(letter):
+    listed = {r: line.value for line in bom.lines(letter) for r in line.references}
+    parts = designs()[DESIGN_OF[letter]].parts
+    assert {r: number(listed[r]) for r in parts} == {r: number(v) for r, v in parts.items()}
+    assert set(listed) - set(parts) <= ALSO
+    assert {"U1", "U2", "R11", "R12", "C11"} <= set(listed)
+
+
+@pytest.mark.parametrize("letter", "AB")
+def test_quantities_and_prices(letter):
+    for line in bom.lines(letter):
+        assert line.unit_price_usd > 0
+        assert not line.references or len(line.references) == line.quantity
+    assert 100 < bom.total_usd(letter) * bom.SPREAD < 1000 / 4
+    assert f"| {letter} | {bom.total_usd(letter):.0f} USD |" in pages.PAGE.read_text()
+
+
+def test_a_has_no_mains_parts():
+    assert not {"RV1"} & {r for line in bom.lines("A") for r in line.references}
+    assert {"F1", "RV1", "R1", "R2"} <= {r for line in bom.lines("B") for r in line.references}
+
+
+def test_drawing_shows_every_wire_and_is_current():
+    text = pages.DRAWING.read_text()
+    assert text == drawing.wiring_svg()
+    words = [e.text for e in ET.fromstring(text).iter("{http://www.w3.org/2000/svg}text")]
+    for wire in drawing.wires():
+        assert wire["pin"] in words
+        assert wire["name"] in words
+
+
+@pytest.mark.skipif(not shutil.which("ngspice"), reason="needs the Debian package ngspice")
+def test_tables_are_current():
+    page = pages.PAGE.read_text()
+    assert page == pages.rewritten(page), "run make hardware"
