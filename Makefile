@@ -13,7 +13,7 @@ CORPUS := tests/data/c37118/corpus
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup emulator run test lint unit firmware oracle conformance bench soak fuzz format clean
+.PHONY: help setup emulator run test lint unit firmware oracle conformance bench soak deb fuzz format clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -71,6 +71,9 @@ bench: setup ## ratios against peers or bounds in the same run
 
 soak: setup ## server, splitter and concentrator for 30 minutes under random clients (FOR=... seconds); ends with 1 on any loss
 	@$(BIN)/python -m tests.serve.soak --for $(or $(FOR),1800)
+
+deb: setup ## the Debian package of the daemon, dist/rpmu_VERSION_all.deb
+	@$(BIN)/python debian/build_deb.py dist
 
 fuzz: setup ## fuzz the C37.118 codec for 60 s (or FOR=...); what reaches new code joins the corpus that tests replay
 	@$(BIN)/python -m pip install --quiet --editable '.[fuzz]'

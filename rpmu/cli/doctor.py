@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from rpmu.cli.run import CONFIG_FILE
+from rpmu.cli.run import CONFIG_FILE, file_in_force
 from rpmu.config import ConfigError, default, load
 from rpmu.doctor import Finding, Level, Subject, examine, exit_code
 from rpmu.errors import HardwareError, InputError
@@ -18,7 +18,7 @@ HELP = "Examine this machine from the kernel to the PDC: what is wrong, by what 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("--config", type=Path, default=CONFIG_FILE, metavar="FILE", help=f"default: {CONFIG_FILE}")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="default: the one the daemon reads")
     parser.add_argument("--socket", type=Path, metavar="PATH", help=f"of the daemon (default: {default_socket()})")
     parser.add_argument("--fix-pin", metavar="PIN", help="header pin of the receiver's FIX output, e.g. P9_12")
     parser.add_argument("--root", type=Path, default=Path("/"), metavar="DIR", help="examine another file system")
@@ -41,16 +41,17 @@ def run(args: argparse.Namespace) -> int:
 
 def _subject(args: argparse.Namespace) -> Subject:
     config, problem = default(), ""
-    if args.config.exists():
+    file = args.config or file_in_force() or CONFIG_FILE
+    if file.exists():
         try:
-            config = load(args.config)
+            config = load(file)
         except (ConfigError, InputError) as error:
             problem = str(error)
     try:
         status = read_status(args.socket or default_socket())
     except HardwareError:
         status = None  # one of the findings says so
-    return Subject(args.root, config, args.config, problem, status, args.fix_pin)
+    return Subject(args.root, config, file, problem, status, args.fix_pin)
 
 
 def _plain(finding: Finding) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from rpmu import __version__
 from rpmu.errors import PeerError, RpmuError
@@ -48,6 +49,8 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"rpmu {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, text in COMMANDS.items():
+        if not Path(__file__).with_name(f"{name}.py").exists():
+            continue  # the board's package leaves the twin out
         if only is not None and name != only:
             commands.add_parser(name, help=text, add_help=False)
             continue

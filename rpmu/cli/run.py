@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,13 +26,17 @@ from rpmu.status import as_object
 
 HELP = "Run the daemon on the board: PRU, GPS receiver and PDCs as the configuration says."
 CONFIG_FILE = Path("/etc/rpmu/rpmu.toml")
+APPLIED_FILE = Path("/var/lib/rpmu/config/current")  # what `rpmu config apply` put into force
 IDLE_BEAT_S = 10.0  # between two words to the service manager where it has no watchdog
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument(
-        "--config", type=Path, metavar="FILE", help=f"configuration (default: {CONFIG_FILE}, or defaults without it)"
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help=f"configuration (default: the one applied last, {APPLIED_FILE}; else {CONFIG_FILE}; else built-in)",
     )
     parser.add_argument(
         "--record", type=Path, metavar="FILE", help="keep all samples, PPS edges and NMEA in a new file"
@@ -51,9 +56,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _config(path: Path | None) -> Config:
-    if path is not None:
-        return load(path)
-    return load(CONFIG_FILE) if CONFIG_FILE.exists() else default()
+    found = path or file_in_force()
+    return default() if found is None else load(found)
+
+
+def file_in_force(files: Sequence[Path] = (APPLIED_FILE, CONFIG_FILE)) -> Path | None:
+    """The configuration file that the daemon reads unless told another: the first that exists, None if none does."""
+    return next((file for file in files if os.path.lexists(file)), None)
 
 
 def _replay(config: Config, path: Path, speed: float) -> ReplayLink:

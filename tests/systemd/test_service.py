@@ -51,7 +51,7 @@ def test_hardening_is_three_or_better():
     assert float(level[1]) <= 3.0
 
 
-@pytest.mark.parametrize("unit", ["rpmu.service", "rpmu-pru.service"])
+@pytest.mark.parametrize("unit", ["rpmu.service", "rpmu-pru.service", "rpmu-config.service"])
 def test_units_have_no_unknown_or_misspelt_setting(unit, tmp_path):
     if ANALYZE is None:
         pytest.skip("needs systemd-analyze (Debian package systemd)")
