@@ -49,7 +49,8 @@ Version: {version}
 Architecture: all
 Maintainer: rpmu developers <rpmu@example.org>
 Installed-Size: {kilobytes}
-Depends: python3 (>= 3.11), python3-numpy (>= 1:1.24), python3-serial (>= 3.5), python3-nmea2 (>= 1.15), systemd, udev
+Depends: python3 (>= 3.11), python3-numpy (>= 1:1.24), python3-serial (>= 3.5), python3-nmea2 (>= 1.15),
+ systemd, udev, kmod
 Recommends: openssh-server, sudo, python3-libgpiod
 Section: net
 Priority: optional

@@ -7,6 +7,7 @@ written `-`. What comes out are argument vectors; no shell is involved anywhere.
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import sys
@@ -206,11 +207,13 @@ def _steps(name: tuple[str, ...], options: list[str], arguments: list[str], boar
         case ("config", "diff"):
             yield Step((*words, str(board.in_force), "-"), Feed.CLIENT)
         case ("config", "set"):
+            yield from _way_back(board)
             yield Step((*board.rpmu, "config", "set", "-", *arguments), Feed.IN_FORCE)
             yield Step((*board.rpmu, "config", "apply", "-", *options, *store, *reload), Feed.PREVIOUS)
         case ("config", "check"):
             yield Step((*words, "-"), Feed.CLIENT)
         case ("config", "apply"):
+            yield from _way_back(board)
             yield Step((*words, "-", *store, *reload), Feed.CLIENT)
         case ("config", "rollback"):
             yield Step((*words, *arguments, *store, *reload))
@@ -218,3 +221,10 @@ def _steps(name: tuple[str, ...], options: list[str], arguments: list[str], boar
             yield Step((*words, *store))
         case _:
             yield Step(words)
+
+
+def _way_back(board: Board) -> Iterator[Step]:
+    """Before the first change: what was in force until now becomes revision 1, so that there is one to return to."""
+    if not os.path.lexists(board.store / "current") and board.in_force.exists():
+        words = ("config", "apply", str(board.in_force), "--confirm-within=0", "--reload=", "--store", str(board.store))
+        yield Step((*board.rpmu, *words))

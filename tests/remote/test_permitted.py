@@ -129,7 +129,7 @@ def test_the_administrator_cannot_choose_store_or_reload():
 
 
 def test_an_assignment_stays_one_word():
-    step = permit("config set station.name='A B; rm -rf /'", BOARD).steps[0]
+    step = permit("config set station.name='A B; rm -rf /'", BOARD).steps[-2]
     assert step.words == (*BOARD.rpmu, "config", "set", "-", "station.name=A B; rm -rf /")
     assert step.feed is Feed.IN_FORCE
 

@@ -87,17 +87,25 @@ def test_apply_set_confirm_and_rollback(ask):
     assert ask("config set --confirm-within 0 station.name='THREE; reboot'")[0] == 0
     assert 'name = "THREE; reboot"' not in ask("config show -", b"")[1], "an empty file is the default"
     assert "THREE; reboot" in ask("config show")[1]
-    assert ask("config revisions")[1].splitlines()[-1] == "2 (in force)"
+    assert ask("config revisions")[1].splitlines()[-1] == "3 (in force)"
     assert ask("config rollback")[0] == 0
     assert "TWO" in ask("config show")[1]
     assert ask("config confirm")[0] == 3, "nothing awaits it"
+
+
+def test_the_very_first_change_is_undone_too_unless_confirmed(ask):
+    code, out, _, _ = ask("config apply - --confirm-within 1", b'[station]\nname = "TWO"\n')
+    assert code == 1
+    assert "it was not confirmed" in out
+    assert 'name = "ONE"' in ask("config show")[1]
 
 
 def test_a_wrong_assignment_applies_nothing(ask, board):
     code, _, error, _ = ask("config set station.idcode=70000")
     assert code == 3
     assert "idcode" in error
-    assert not board.store.exists()
+    assert ask("config revisions")[1].splitlines() == ["1 (in force)"], "what was in force before"
+    assert 'name = "ONE"' in ask("config show")[1]
 
 
 def test_the_daemon_is_asked_of_where_it_listens(ask, board):
