@@ -229,6 +229,7 @@ def add_to_history(folder: Path, certificate: Certificate) -> tuple[Path, Certif
     issue = replace(certificate.certificate, number=number, previous_sha256=last.sha256 if last else "")
     site = last.site if last is not None and certificate.site == Site() else certificate.site
     final = replace(certificate, certificate=issue, site=site)
+    parse_certificate(final.render(), "the new certificate")  # what could not be read again is not written
     return _write_new(folder, f"certificate-{number:04d}.toml", final), final
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import exp
 from typing import Any
 
 import numpy as np
@@ -174,7 +175,7 @@ class _Problem:
         """Nominal moved by (ln gain, delay, ln f0, ln Q)."""
         n = self.settings.nominal
         gain, delay, f0, q = (float(value) for value in delta)
-        return FrontEnd(n.gain * np.exp(gain), n.f0_hz * np.exp(f0), n.q * np.exp(q), n.delay_s + delay)
+        return FrontEnd(n.gain * exp(gain), n.f0_hz * exp(f0), n.q * exp(q), n.delay_s + delay)
 
     def rows(self, values: NDArray[Any]) -> Floats:
         """Complex [n, ...] as the real equations it stands for, real parts first."""

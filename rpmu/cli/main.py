@@ -28,6 +28,7 @@ COMMANDS: dict[str, str] = {  # in the order a user meets them
     "estimate": "phasors, frequency and ROCOF of a recording",
     "pdc": "PDC tools: watch, split, concentrate, record, replay",
     "simulate": "a PMU simulator for network tests (no estimator)",
+    "calibrate": "measure what the front end does, and keep it as a certificate",
     "config": "check, show and compare configurations",
     "completion": "completion script for your shell",
 }

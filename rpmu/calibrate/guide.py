@@ -1,0 +1,254 @@
+"""Leads a person (or a script) through a plan of points, reading the running PMU's stream.
+
+Nobody has to press a key: it says what to set, sees in the stream when it is set, waits until it is stable, reads, and
+goes on to the next point. With a reference PMU the frames of both are matched by their time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from rpmu.c37118 import DataFrame
+from rpmu.calibrate.fit import Reading
+from rpmu.calibrate.readings import Base, Collector, generator_phasor, usable
+from rpmu.calibrate.session import Target
+from rpmu.errors import InputError
+from rpmu.pdc.client import PdcClient
+
+SET_HZ, SET_SHARE = 0.05, 0.35  # how near to the wanted point the stream must be: an uncalibrated gain is off by much
+KEY_NS = 100_000  # two PMUs' stamps of one instant differ by the rounding of their TIME_BASE
+WAITING_FRAMES = 1200
+BAR = 20
+
+Truth = Callable[[DataFrame, DataFrame | None, Target], list[complex]]
+
+
+class Voice(Protocol):
+    """Whom the guide talks to."""
+
+    def want(self, target: Target, number: int, of: int) -> None:
+        """What is to be connected or set now."""
+
+    def progress(self, share: float, why_not: str) -> None:
+        """How far the reading is, or what is in its way."""
+
+    def reading(self, readings: dict[str, Reading]) -> None:
+        """A point is done."""
+
+
+def names_of(frame: DataFrame) -> list[str]:
+    """Names of the channels: the phasors but for the positive sequence."""
+    return [phasor.name.strip() for phasor in frame.config.pmus[0].phasors if phasor.name.strip() != "V1"]
+
+
+def by_generator(angle_deg: float) -> Truth:
+    """The truth of a generator whose angle at every PPS is this."""
+
+    def truth(frame: DataFrame, _: DataFrame | None, target: Target) -> list[complex]:
+        assert target.frequency_hz is not None, "a generator's plan has frequencies"
+        assert target.voltage_v is not None, "and levels"
+        nominal_hz = frame.config.pmus[0].nominal_hz
+        phasor = generator_phasor(frame.time_ns, target.frequency_hz, target.voltage_v, angle_deg, nominal_hz)
+        return [phasor] * len(names_of(frame))
+
+    return truth
+
+
+def by_multimeter(volts: float) -> Truth:
+    """The truth of a multimeter: its magnitude, with the angle that the PMU reports."""
+    return lambda frame, _, __: [volts * phasor / abs(phasor) for phasor in frame.pmus[0].phasors]
+
+
+def by_reference(frame: DataFrame, other: DataFrame | None, _: Target) -> list[complex]:
+    """The truth of a reference PMU: its phasors in the same order.
+
+    Raises:
+        InputError: it has fewer than the device.
+    """
+    assert other is not None, "frames come in pairs"
+    phasors = list(other.pmus[0].phasors)
+    if len(phasors) < len(names_of(frame)):
+        raise InputError(
+            f"the reference has {len(phasors)} phasors, but the device {len(names_of(frame))} channels; give a "
+            "reference that measures all of them"
+        )
+    return phasors
+
+
+async def pairs(device: PdcClient, reference: PdcClient | None) -> AsyncIterator[tuple[DataFrame, DataFrame | None]]:
+    """Frames of the device, each with the reference's of the same instant if there is a reference."""
+    if reference is None:
+        async for frame in device.frames():
+            yield frame, None
+        return
+    both: asyncio.Queue[tuple[int, DataFrame]] = asyncio.Queue()
+
+    async def pass_on(which: int, client: PdcClient) -> None:
+        async for frame in client.frames():
+            both.put_nowait((which, frame))
+
+    tasks = [asyncio.create_task(pass_on(which, client)) for which, client in enumerate((device, reference))]
+    waiting: tuple[dict[int, DataFrame], dict[int, DataFrame]] = ({}, {})
+    try:
+        while True:
+            which, frame = await both.get()
+            key = round(frame.time_ns / KEY_NS)
+            match = waiting[1 - which].pop(key, None)
+            if match is not None:
+                yield (frame, match) if which == 0 else (match, frame)
+                continue
+            waiting[which][key] = frame
+            if len(waiting[which]) > WAITING_FRAMES:
+                del waiting[which][next(iter(waiting[which]))]
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+@dataclass
+class Guide:
+    """One run through a plan; feed it frames.
+
+    Attributes:
+        base: what the PMU runs with.
+        truth: what it should say.
+        plan: points to come.
+        seconds: of one reading.
+        voice: whom to talk to.
+        keep: called with every reading, to store it.
+    """
+
+    base: Base
+    truth: Truth
+    plan: Sequence[Target]
+    seconds: float
+    voice: Voice
+    keep: Callable[[dict[str, Reading], Target], None]
+    _collector: Collector | None = None
+    _done: int = 0
+    _asked: bool = field(default=False)
+
+    @property
+    def finished(self) -> bool:
+        """No point is left."""
+        return self._done >= len(self.plan)
+
+    def feed(self, frame: DataFrame, other: DataFrame | None = None) -> None:
+        """One frame of the device and, with a reference, its frame of the same instant.
+
+        Raises:
+            InputError: a reading that cannot be right.
+        """
+        target = self.plan[self._done]
+        collector = self._collector = self._collector or self._new_collector(frame)
+        if not self._asked:
+            self._asked = True
+            self.voice.want(target, self._done + 1, len(self.plan))
+        why_not = usable(frame) or self._not_set(frame, target) or (other is not None and _refused(other)) or ""
+        if why_not:
+            if why_not != "clipped":
+                collector.restart()
+            self.voice.progress(collector.progress, why_not)
+            return
+        pmu = frame.pmus[0]
+        collector.add(pmu.phasors, self.truth(frame, other, target), pmu.frequency_hz)
+        self.voice.progress(collector.progress, "")
+        readings = collector.take()
+        if readings is not None:
+            self.keep(readings, target)
+            self.voice.reading(readings)
+            self._done += 1
+            self._asked = False
+
+    def _new_collector(self, frame: DataFrame) -> Collector:
+        rate = frame.config.data_rate
+        per_second = float(rate) if rate > 0 else -1.0 / rate
+        return Collector(names_of(frame), self.base, max(6, round(self.seconds * per_second)))
+
+    def _not_set(self, frame: DataFrame, target: Target) -> str:
+        """What differs from the wanted point, in words."""
+        pmu = frame.pmus[0]
+        if target.frequency_hz is not None and abs(pmu.frequency_hz - target.frequency_hz) > SET_HZ:
+            return f"{pmu.frequency_hz:.2f} Hz"
+        if target.voltage_v is not None and abs(abs(pmu.phasors[0]) / target.voltage_v - 1) > SET_SHARE:
+            return f"{abs(pmu.phasors[0]):.1f} V"
+        return ""
+
+
+def _refused(reference: DataFrame) -> str:
+    """A reference that does not vouch for its own frame is no reference."""
+    stat = reference.pmus[0].stat
+    if stat.data_error:
+        return "the reference marks its data as wrong"
+    return "" if stat.in_sync else "the reference is not in sync"
+
+
+class Terminal:
+    """Talks to a person: what to set, a progress bar, what came out."""
+
+    def __init__(self, base: Base, connect: str) -> None:
+        self._base = base
+        self._connect = connect
+        self._live = sys.stderr.isatty()
+
+    def want(self, target: Target, number: int, of: int) -> None:
+        """See `Voice`."""
+        frequency = "" if target.frequency_hz is None else f" {target.frequency_hz:g} Hz"
+        level = "" if target.voltage_v is None else f" {target.voltage_v:g} V RMS"
+        kind = "verification " if target.verify else ""
+        print(f"{kind}point {number} of {of}: {self._connect}{frequency}{level}", flush=True)
+
+    def progress(self, share: float, why_not: str) -> None:
+        """See `Voice`."""
+        if self._live:
+            bar = "#" * round(BAR * share)
+            print(f"\r  [{bar:.<{BAR}}] {100 * share:3.0f} %  {why_not:40}", end="", file=sys.stderr, flush=True)
+
+    def reading(self, readings: dict[str, Reading]) -> None:
+        """See `Voice`."""
+        if self._live:
+            print("\r\033[K", end="", file=sys.stderr)
+        for name, r in readings.items():
+            ratio = complex(r.response / self._base.front_end.response(r.frequency_hz))
+            print(
+                f"  {name}: {r.frequency_hz:.3f} Hz {r.voltage_v:.2f} V: gain {100 * (abs(ratio) - 1):+.4f} %, angle "
+                f"{math.degrees(float(np.angle(ratio))):+.4f}° from nominal, ± {100 * r.sigma:.4f} %",
+                flush=True,
+            )
+
+
+class JsonLines:
+    """Talks to a program: one object a line."""
+
+    def want(self, target: Target, number: int, of: int) -> None:
+        """See `Voice`."""
+        say("want", number=number, of=of, **target.__dict__)
+
+    def progress(self, share: float, why_not: str) -> None:
+        """See `Voice`; a program needs no bar."""
+
+    def reading(self, readings: dict[str, Reading]) -> None:
+        """See `Voice`."""
+        for name, r in readings.items():
+            say(
+                "reading",
+                channel=name,
+                frequency_hz=r.frequency_hz,
+                voltage_v=r.voltage_v,
+                magnitude_ratio=abs(r.response),
+                phase_deg=math.degrees(float(np.angle(r.response))),
+                sigma=r.sigma,
+            )
+
+
+def say(event: str, **values: Any) -> None:
+    """Print one JSON object."""
+    print(json.dumps({"event": event} | values), flush=True)

@@ -1,0 +1,172 @@
+"""From the readings of a session to a certificate: one fit per channel, level table, verification.
+
+Readings near the nominal voltage are fitted; other levels at the nominal frequency make the level table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from math import degrees, sqrt
+
+import numpy as np
+
+from rpmu import __version__
+from rpmu.calibrate.certificate import Certificate
+from rpmu.calibrate.fit import DEFAULT, FitResult, FitSettings, Reading, fit_front_end
+from rpmu.calibrate.readings import Base
+from rpmu.calibrate.record import Adc, Channel, Device, Issue, Point, Reference, Site, Uncertainty, Verification
+from rpmu.calibrate.session import Session
+from rpmu.calibrate.uncertainty import ReferenceError
+from rpmu.errors import InputError
+
+NEAR_NOMINAL = 0.15  # a level within this of the highest share of readings is fitted
+YEARS_VALID = 1
+
+
+@dataclass(frozen=True)
+class IssueSettings:
+    """What the readings do not say.
+
+    Attributes:
+        serial: of the device.
+        reference: what it was compared with.
+        today: day of the calibration.
+        parameters: to fit.
+        band_hz: where the uncertainty is stated.
+        operator: who did it.
+        ambient_c: temperature, if read.
+        simulated: on the twin.
+        site: where it is plugged in.
+    """
+
+    serial: str
+    reference: Reference
+    today: date
+    parameters: tuple[str, ...] = DEFAULT
+    band_hz: tuple[float, float] = (55.0, 65.0)
+    operator: str = ""
+    ambient_c: float | None = None
+    simulated: bool = False
+    site: Site = Site()  # noqa: RUF009 - frozen, and without contents
+
+
+def issue(session: Session, base: Base, settings: IssueSettings) -> Certificate:
+    """The certificate that the session's readings make.
+
+    Raises:
+        InputError: there are none, or they do not determine what is to be fitted.
+    """
+    if not session.entries:
+        raise InputError(f"{session.path}: has no readings; nothing was written")
+    method = str(session.about["method"])
+    channels, points, checks = [], [], []
+    for name in session.channels:
+        readings = [e.reading for e in session.entries if e.channel == name and not e.verify]
+        held_back = [e.reading for e in session.entries if e.channel == name and e.verify]
+        channel, own_points = _channel(name, readings, base, settings, method == "dmm")
+        channels.append(channel)
+        points += own_points
+        checks += [verification(channel, reading, method == "dmm") for reading in held_back]
+    profile, t = base.profile, settings.today
+    return Certificate(
+        Device(settings.serial, profile.name, profile.nominal_voltage_v, profile.nominal_frequency_hz),
+        Issue(
+            t,
+            # The 29th of February ends on the 28th.
+            date(t.year + YEARS_VALID, t.month, min(t.day, 28) if t.month == 2 else t.day),
+            1,
+            method,
+            settings.operator,
+            __version__,
+            session.path.name,
+            session.sha256,
+            ambient_c=settings.ambient_c,
+            simulated=settings.simulated,
+        ),
+        settings.reference,
+        Uncertainty(max(channel.u_tve_percent for channel in channels), settings.band_hz),
+        tuple(channels),
+        Adc(profile.vref_v),
+        point=tuple(points),
+        verification=tuple(checks),
+        site=settings.site,
+    )
+
+
+def _channel(
+    name: str, readings: Sequence[Reading], base: Base, settings: IssueSettings, magnitude_only: bool
+) -> tuple[Channel, list[Point]]:
+    level_v = _main_level(readings, base.profile.nominal_voltage_v)
+    main = [r for r in readings if abs(r.voltage_v / level_v - 1) <= NEAR_NOMINAL]
+    reference = ReferenceError(settings.reference.magnitude_percent / 2, settings.reference.time_us * 1e-6 / 2)
+    fit = fit_front_end(
+        main,
+        FitSettings(base.front_end, settings.parameters, settings.band_hz, reference, magnitude_only=magnitude_only),
+    )
+    channel = _as_channel(name, fit, base)
+    volts, gains, phases = _levels(channel, [r for r in readings if r not in main], level_v)
+    points = [_point(name, r, why) for r, why in zip(main, fit.left_out, strict=True)]
+    points += [_point(name, r, "level table") for r in readings if r not in main]
+    return replace(channel, level_v=volts, level_gain=gains, level_phase_deg=phases), points
+
+
+def _main_level(readings: Sequence[Reading], nominal_v: float) -> float:
+    """The level that is fitted: the reading's nearest to nominal."""
+    if not readings:
+        raise InputError("there is no reading to fit; take some points that are not held back for verification")
+    return min((r.voltage_v for r in readings), key=lambda v: abs(v - nominal_v))
+
+
+def _as_channel(name: str, fit: FitResult, base: Base) -> Channel:
+    front_end = fit.front_end
+    return Channel(
+        name,
+        gain=abs(front_end.gain),
+        f0_hz=front_end.f0_hz,
+        q=front_end.q,
+        delay_s=front_end.delay_s,
+        dc_counts=base.profile.bias_v / base.profile.volts_per_count,
+        polarity=fit.polarity if front_end.gain > 0 else -fit.polarity,
+        fitted=fit.fitted,
+        u_gain_percent=min(100 * fit.spread.expanded(0), 100.0),
+        u_delay_s=fit.u_delay_s,
+        u_f0_percent=min(fit.u_f0_percent, 100.0),
+        u_q_percent=min(fit.u_q_percent, 100.0),
+        u_tve_percent=min(fit.tve_percent, 100.0),
+    )
+
+
+def _levels(channel: Channel, others: Sequence[Reading], level_v: float) -> tuple[tuple[float, ...], ...]:
+    """Volts, gain and phase of the level table: each other level against the fit, and 1 at the level of the fit."""
+    if not others:
+        return (), (), ()
+    rows = {round(level_v, 3): 1.0 + 0j}
+    for r in others:
+        rows[round(r.voltage_v, 3)] = complex(r.response / channel.front_end.response(r.frequency_hz))
+    volts = tuple(sorted(rows))
+    return volts, tuple(abs(rows[v]) for v in volts), tuple(degrees(float(np.angle(rows[v]))) for v in volts)
+
+
+def _point(name: str, reading: Reading, why: str) -> Point:
+    sigma = reading.sigma
+    return Point(
+        name,
+        reading.frequency_hz,
+        reading.voltage_v,
+        abs(reading.response),
+        degrees(float(np.angle(reading.response))),
+        100 * sigma / sqrt(2),
+        degrees(sigma / sqrt(2)),
+        used=not why,
+        why=why,
+    )
+
+
+def verification(channel: Channel, reading: Reading, magnitude_only: bool = False) -> Verification:
+    """What a certificate's channel leaves at a reading."""
+    predicted = complex(channel.front_end.response(reading.frequency_hz) * channel.level_response(reading.voltage_v))
+    ratio = reading.response / predicted
+    error = abs(abs(ratio) - 1) if magnitude_only else abs(ratio - 1)
+    return Verification(channel.name, reading.frequency_hz, reading.voltage_v, 100 * error)

@@ -1,0 +1,175 @@
+"""From the frames of a running PMU to readings of its front end, without I/O.
+
+The PMU reports X = X_raw / H_used, where H_used is the profile or certificate it runs with. Against a true phasor T
+that gives H = (X / T) H_used: what it runs with drops out. A reading is the mean of three passes; it is taken only
+once the two halves of the collected time agree, and its scatter is that of the passes.
+"""
+
+from __future__ import annotations
+
+import cmath
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rpmu.c37118 import DataFrame
+from rpmu.calibrate.certificate import Certificate
+from rpmu.calibrate.fit import Reading
+from rpmu.calibrate.profile import Profile
+from rpmu.errors import InputError
+from rpmu.estimate.front_end import FrontEnd
+from rpmu.timing.status import STATUS_BIT_NAMES
+
+Complex = NDArray[np.complex128]
+
+NS_PER_S = 1_000_000_000
+PASSES = 3
+UNSTABLE = 1e-3  # the two halves of a reading differ by more than this: somebody is still turning a knob
+CLIPPED = 1 << STATUS_BIT_NAMES.index("INPUT CLIPPED")
+GAIN_RANGE = (0.7, 1.4)
+LARGEST_ANGLE_DEG = 20.0
+
+
+@dataclass(frozen=True)
+class Base:
+    """What the PMU runs with while it is calibrated.
+
+    Attributes:
+        profile: nominal profile, from which the fit starts.
+        certificate: what it runs with instead of the profile, or None.
+    """
+
+    profile: Profile
+    certificate: Certificate | None = None
+
+    def used(self, channel: str, frequency_hz: float, voltage_v: float) -> complex:
+        """H_used of a channel, with everything that was taken off the raw phasor."""
+        if self.certificate is None:
+            return complex(self.profile.front_end.response(frequency_hz))
+        entry = self.certificate.channel_named(channel)
+        site = cmath.exp(1j * math.radians(self.certificate.site.angle_offset_deg))
+        return complex(entry.front_end.response(frequency_hz) * entry.level_response(voltage_v)) * site
+
+    @property
+    def front_end(self) -> FrontEnd:
+        """Where fits start."""
+        return self.profile.front_end
+
+
+def usable(frame: DataFrame) -> str:
+    """Why a frame of the device cannot be used; empty if it can. Test mode is no reason: it is not calibrated yet."""
+    pmu = frame.pmus[0]
+    if not pmu.stat.in_sync:
+        return "not in sync"
+    if not all(cmath.isfinite(phasor) for phasor in pmu.phasors):
+        return "without numbers"
+    return "clipped" if pmu.digitals and pmu.digitals[0] & CLIPPED else ""
+
+
+def generator_phasor(
+    time_ns: int, frequency_hz: float, voltage_v: float, angle_deg: float, nominal_hz: float
+) -> complex:
+    """Phasor of a generator that begins every UTC second at the same angle, which takes whole Hz.
+
+    Raises:
+        InputError: not a whole number of Hz.
+    """
+    if frequency_hz != round(frequency_hz):
+        raise InputError(
+            f"generator: {frequency_hz:g} Hz is not a whole number of Hz, so its angle would differ from one PPS to "
+            "the next; use whole Hz"
+        )
+    second = (time_ns % NS_PER_S) / NS_PER_S
+    return cmath.rect(voltage_v, math.radians(angle_deg) + 2 * math.pi * (frequency_hz - nominal_hz) * second)
+
+
+@dataclass
+class Collector:
+    """Frames of one point until they make a reading.
+
+    Attributes:
+        channels: names.
+        base: what the PMU runs with.
+        needed: frames for a reading.
+    """
+
+    channels: Sequence[str]
+    base: Base
+    needed: int
+    _responses: list[list[complex]] = field(default_factory=list)
+    _frequencies: list[float] = field(default_factory=list)
+    _volts: list[float] = field(default_factory=list)
+
+    def add(self, phasors: Sequence[complex], truth: Sequence[complex], frequency_hz: float) -> None:
+        """One frame: what the PMU said, and what it should have said."""
+        self._responses.append(
+            [
+                phasors[i] / truth[i] * self.base.used(name, frequency_hz, abs(phasors[i]))
+                for i, name in enumerate(self.channels)
+            ]
+        )
+        self._frequencies.append(frequency_hz)
+        self._volts.append(abs(truth[0]))
+
+    def restart(self) -> None:
+        """Forget everything: the point changed."""
+        self._responses.clear()
+        self._frequencies.clear()
+        self._volts.clear()
+
+    @property
+    def progress(self) -> float:
+        """From 0 to 1."""
+        return min(len(self._responses) / self.needed, 1.0)
+
+    def take(self) -> dict[str, Reading] | None:
+        """The readings by channel, once there are enough frames and they are stable; begins anew after that.
+
+        Raises:
+            InputError: a reading that no front end of this profile can give.
+        """
+        if len(self._responses) < self.needed:
+            return None
+        values: Complex = np.array(self._responses[-self.needed :])
+        half = self.needed // 2
+        drift = np.abs(values[:half].mean(axis=0) / values[half:].mean(axis=0) - 1)
+        if drift.max() > UNSTABLE:
+            del self._responses[:half], self._frequencies[:half], self._volts[:half]
+            return None
+        frequency, volts = float(np.mean(self._frequencies)), float(np.mean(self._volts))
+        readings = {name: self._reading(name, values[:, i], frequency, volts) for i, name in enumerate(self.channels)}
+        self.restart()
+        return readings
+
+    def _reading(self, name: str, values: Complex, frequency_hz: float, voltage_v: float) -> Reading:
+        passes = np.array([part.mean() for part in np.array_split(values, PASSES)])
+        mean = complex(np.median(values.real) + 1j * np.median(values.imag))
+        mean = complex(values[np.abs(values / mean - 1) <= 5 * _scatter(values / mean)].mean())
+        by_passes = float(np.abs(passes / mean - 1).std(ddof=1)) / math.sqrt(PASSES)
+        by_frames = _scatter(values / mean) / math.sqrt(len(values))
+        self._refuse_strange(name, mean / complex(self.base.front_end.response(frequency_hz)), frequency_hz)
+        return Reading(frequency_hz, voltage_v, mean, max(by_passes, by_frames, 1e-6))
+
+    def _refuse_strange(self, name: str, ratio: complex, frequency_hz: float) -> None:
+        low, high = GAIN_RANGE
+        if not low <= abs(ratio) <= high:
+            raise InputError(
+                f"{name} at {frequency_hz:.2f} Hz reads {abs(ratio):.3g} times what profile {self.base.profile.name} "
+                f"says, allowed are {low:g} to {high:g}: check the level, the wiring (swapped "
+                "channels?) and the profile"
+            )
+        angle = math.degrees(cmath.phase(ratio))
+        if LARGEST_ANGLE_DEG < abs(angle) < 180 - LARGEST_ANGLE_DEG:
+            raise InputError(
+                f"{name} at {frequency_hz:.2f} Hz is {angle:+.1f}° from its reference, allowed are "
+                f"{LARGEST_ANGLE_DEG:g}° (or 180°, an inverting channel): the reference is "
+                "not in sync with UTC, or of another phase"
+            )
+
+
+def _scatter(ratio: Complex) -> float:
+    """Robust standard deviation of one component: of a complex Gaussian, the median modulus is 1.177 of it."""
+    return max(float(np.median(np.abs(ratio - np.median(ratio.real) - 1j * np.median(ratio.imag)))) / 1.177, 1e-12)
