@@ -1,0 +1,26 @@
+"""A change that cuts the connection it was made over is undone all the same."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+APPLY = [sys.executable, "-m", "rpmu", "config", "apply"]
+
+
+@pytest.mark.parametrize("lines_read", [0, 1])
+def test_it_is_undone_though_nobody_reads(tmp_path, lines_read):
+    file, store = tmp_path / "rpmu.toml", ["--store", str(tmp_path / "store"), "--reload", ""]
+    file.write_text('[station]\nname = "ONE"\n')
+    subprocess.run([*APPLY, str(file), *store, "--confirm-within", "0"], check=True, stdout=subprocess.DEVNULL)
+    file.write_text('[station]\nname = "TWO"\n')
+    words = [*APPLY, str(file), *store, "--confirm-within", "2"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as change:
+        for _ in range(lines_read):
+            assert change.stdout.readline() == "revision 2 is in force\n"
+        change.stdout.close()
+        assert change.wait(60) == 1
+        assert change.stderr.read() == ""
+    assert "ONE" in (tmp_path / "store/current").read_text()
