@@ -52,10 +52,11 @@ format: setup ## ruff's formatter and safe fixes
 firmware: setup ## build the PRU image with Debian's binutils-source, compare with the committed one, print the timing
 	@$(MAKE) --no-print-directory -C pru PYTHON=../$(BIN)/python
 
-hardware: setup ## profiles from the circuits (ngspice), tables of docs/hardware.md, wiring drawing
+hardware: setup ## profiles (ngspice), schematic and exports (KiCad 9), tables and drawings of docs/hardware.md
 	@scripts/system-packages ngspice
 	@$(BIN)/python -m hardware.tools.derive_profiles
 	@$(BIN)/python -m hardware.tools.pages
+	@scripts/export-schematic $(BIN)/python
 
 oracle: setup ## build the GNU PRU simulator and compare fresh random programs with our emulator
 	@scripts/build-oracle

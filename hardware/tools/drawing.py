@@ -12,7 +12,7 @@ from typing import Any
 
 from hardware.tools.parts import HARDWARE
 
-ROW, TOP, LEFT, RIGHT, WIDTH = 30, 70, 250, 470, 760
+ROW, TOP, LEFT, RIGHT, WIDTH = 30, 90, 250, 470, 760
 
 
 def wires() -> list[dict[str, Any]]:
