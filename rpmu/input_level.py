@@ -22,13 +22,11 @@ class InputStatus:
         lowest_counts: per channel, smallest 12-bit ADC count of the last half to whole second; empty before the first.
         highest_counts: likewise the greatest.
         clipped: whether a report of now touches a sample at an end of the range.
-        calibrated: whether a certificate stands behind the numbers, rather than a nominal profile.
     """
 
     lowest_counts: tuple[float, ...] = ()
     highest_counts: tuple[float, ...] = ()
     clipped: bool = False
-    calibrated: bool = False
 
 
 class InputLevel:
@@ -59,11 +57,11 @@ class InputLevel:
         self._now = np.minimum(self._now[0], lowest), np.maximum(self._now[1], highest)
         self._samples += samples
 
-    def status(self, clipped: bool, calibrated: bool) -> InputStatus:
+    def status(self, clipped: bool) -> InputStatus:
         """The extremes in 12-bit counts, with what the pipeline knows besides."""
         spans = [span for span in (self._before, self._now) if span is not None]
         if not spans:
-            return InputStatus((), (), clipped, calibrated)
+            return InputStatus((), (), clipped)
         lowest = np.min([low for low, _ in spans], axis=0) * self._counts_per_code
         highest = np.max([high for _, high in spans], axis=0) * self._counts_per_code
-        return InputStatus(tuple(lowest.tolist()), tuple(highest.tolist()), clipped, calibrated)
+        return InputStatus(tuple(lowest.tolist()), tuple(highest.tolist()), clipped)

@@ -244,7 +244,7 @@ class Pipeline:
     @property
     def input(self) -> InputStatus:
         """What the inputs look like now."""
-        return self._level.status(self._clipped, self._calibration.valid)
+        return self._level.status(self._clipped)
 
     @property
     def _clipped(self) -> bool:

@@ -25,6 +25,7 @@ CHECKS: tuple[Check, ...] = (
     board.fix_pin,
     board.watchdog,
     host.configuration,
+    host.certificate,
     host.packages,
     host.emulator,
     host.disk,

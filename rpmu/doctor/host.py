@@ -5,11 +5,14 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import socket
+from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
+from rpmu import rooms
 from rpmu.doctor.finding import Finding, fail, ok, warn
 from rpmu.doctor.subject import Subject
+from rpmu.errors import InputError
 from rpmu.serve import parse_address
 
 LITTLE_BYTES, TOO_LITTLE_BYTES = 64 << 20, 8 << 20
@@ -27,6 +30,17 @@ def configuration(subject: Subject) -> Finding:
         return warn("configuration", f"{subject.config_file} does not exist; defaults are in force", step)
     station = subject.config.station
     return ok("configuration", f"{subject.config_file}: {station.name}, IDCODE {station.idcode}")
+
+
+def certificate(subject: Subject) -> Finding | None:
+    """Whether the daemon will start with the configured calibration; a running one is asked instead."""
+    if not subject.on_board or subject.status is not None:
+        return None
+    try:
+        found = rooms.board_calibration(subject.config, datetime.now(UTC).date())
+    except InputError as error:
+        return fail("calibration", str(error), "the daemon will not start before: `rpmu calibrate --help`")
+    return ok("calibration", found.origin)
 
 
 def packages(_subject: Subject) -> Finding:

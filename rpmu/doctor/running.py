@@ -168,11 +168,11 @@ def signal(status: Status) -> Finding:
 
 
 def calibration(status: Status) -> Finding:
-    """Whether a certificate stands behind the numbers."""
-    if status["input"]["calibrated"]:
-        return ok("calibration", "a certificate is in force")
-    step = "magnitude and angle are those of a nominal front end: calibrate against a reference"
-    return warn("calibration", "nominal profile only, no certificate", step)
+    """Whether a certificate in force stands behind the numbers."""
+    if status["calibrated"]:
+        return ok("calibration", status["calibration"])
+    step = "`rpmu calibrate` against a reference, then set [calibration] certificate"
+    return warn("calibration", f"not calibrated: {status['calibration']}", step)
 
 
 def pdcs(status: Status) -> Finding:

@@ -10,7 +10,7 @@ import pytest
 
 from rpmu.acquire.link import shipped_image
 from rpmu.config import default
-from rpmu.doctor import Level, Subject, board, examine, exit_code
+from rpmu.doctor import Level, Subject, board, examine, exit_code, host
 from rpmu.errors import HardwareError
 
 PRUSS = "proc/device-tree/ocp/pruss@0"
@@ -118,8 +118,14 @@ def test_a_pc_is_told_of_the_twin(tmp_path):
 
 def test_a_board_fails_by_one(healthy):
     findings = examine(healthy)
-    assert {f.name for f in findings if f.level is Level.FAIL} == {"daemon"}
+    assert {f.name for f in findings if f.level is Level.FAIL} == {"daemon", "calibration"}
     assert exit_code(healthy, findings) == 1
+
+
+def test_without_certificate_the_daemon_must_be_told_to_start(healthy):
+    assert "allow_uncalibrated" in host.certificate(healthy).evidence
+    told = replace(healthy.config, calibration=replace(healthy.config.calibration, allow_uncalibrated=True))
+    assert host.certificate(replace(healthy, config=told)).level is Level.OK
 
 
 SECOND = round(1 / board.FIX_INTERVAL_S)

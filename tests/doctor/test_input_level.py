@@ -15,11 +15,11 @@ def fed(*blocks):
     level = InputLevel(0.5, RATE_HZ)
     for low, high, samples in blocks:
         level.feed(np.array(low, np.uint16), np.array(high, np.uint16), samples)
-    return level.status(clipped=False, calibrated=True)
+    return level.status(clipped=False)
 
 
 def test_nothing_before_the_first_block():
-    assert fed() == InputStatus((), (), False, True)
+    assert fed() == InputStatus((), (), False)
 
 
 def test_extremes_of_every_channel_in_counts():

@@ -88,7 +88,7 @@ def test_one_thing_wrong_is_found(status, check, change, level):
 
 
 def test_a_certificate_is_seen(status):
-    assert running.calibration(changed(status, {"input": {"calibrated": True}})).level is Level.OK
+    assert running.calibration(changed(status, {"calibrated": True})).level is Level.OK
 
 
 def test_the_receiver_is_not_asked_of_where_time_comes_from_the_host(status):
