@@ -23,7 +23,7 @@ $(BIN)/python:
 
 $(VENV)/stamp: pyproject.toml hatch_build.py | $(BIN)/python
 	@echo "== installing rpmu and what it needs into $(VENV)"
-	@$(BIN)/python -m pip install --quiet --editable '.[twin,design,completion,dev]'
+	@$(BIN)/python -m pip install --quiet --editable '.[twin,design,completion,record,dev]'
 	@touch $@
 
 rpmu/twin/_emulator.so: $(wildcard rpmu/twin/emulator/*.c rpmu/twin/emulator/*.h) hatch_build.py | $(BIN)/python

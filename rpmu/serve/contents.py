@@ -21,6 +21,7 @@ from rpmu.c37118 import (
     Stat,
     TimeQuality,
 )
+from rpmu.c37118.fields import CLOCK_FAULT
 from rpmu.config import Config
 from rpmu.measurement import Measurement
 from rpmu.timing.status import STATUS_ANALOG_NAMES, STATUS_BIT_NAMES, STATUS_NORMAL_MASK, STATUS_VALID_MASK
@@ -61,6 +62,7 @@ def stream_configuration(config: Config, window_s: float = 0.0, group_delay_s: f
         pmus=(pmu,),
         data_rate=station.reporting_rate_per_s,
         time_base=config.server.time_base,
+        time_quality=TimeQuality.of(CLOCK_FAULT),  # until the first data frame tells the time
         version=config.server.sync_version,
     )
 
