@@ -27,13 +27,15 @@ GAIN, DELAY, F0, Q = range(4)
 
 @dataclass(frozen=True)
 class Tolerance:
-    """What nominal values are worth, one standard deviation: R 1 % and C0G 5 % parts, uniform.
+    """What nominal values are worth, one standard deviation: R 1 % and C0G 5 % parts, uniform; a transformer's lead.
 
     Attributes:
+        delay_s: of the delay, where nobody has measured it.
         f0_percent: of the corner.
         q_percent: of the quality factor.
     """
 
+    delay_s: float = 50e-6
     f0_percent: float = 2.5
     q_percent: float = 2.5
 
@@ -103,7 +105,7 @@ def draw(
         draws *= np.sqrt(freedom / rng.chisquare(freedom, DRAWS))[:, None]
     draws[:, GAIN] += 0.01 * reference.gain_percent * rng.standard_normal(DRAWS)
     draws[:, DELAY] += reference.time_s * rng.standard_normal(DRAWS)
-    sigma = {F0: 0.01 * tolerance.f0_percent, Q: 0.01 * tolerance.q_percent}
+    sigma = {DELAY: tolerance.delay_s, F0: 0.01 * tolerance.f0_percent, Q: 0.01 * tolerance.q_percent}
     for column, parameter in enumerate(fixed):
         wrong = sigma.get(parameter, 0.0) * rng.standard_normal(DRAWS)
         # The true value is nominal + wrong, and the fit has answered by `follow`: errors are true minus fitted.

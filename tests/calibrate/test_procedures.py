@@ -117,6 +117,8 @@ def test_multimeter(tmp_path):
     assert channel.fitted == ("gain",)
     assert channel.delay_s == load_profile("reference-a-120v").front_end.delay_s
     assert channel.u_gain_percent == pytest.approx(0.5, rel=0.2)
+    assert channel.u_delay_s == pytest.approx(100e-6, rel=0.1)
+    assert channel.u_tve_percent > 3, "nobody has measured the angle"
 
 
 def collector():
