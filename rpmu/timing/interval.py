@@ -19,6 +19,7 @@ MOST_EDGES = 100
 GRID = 401
 MARGIN_NS = 60.0  # the receiver's jitter may carry an edge across a sample
 MARGIN_DECAY = 0.98
+DRIFT_SIGMAS = 3.0  # strips are limits, not standard deviations: the drift may be this much larger than assumed
 SETTLING_EDGES = 2
 APPROACH = 0.2
 
@@ -93,7 +94,7 @@ class IntervalClock:
         time_ns = np.array([float(time - last_ns) for _, _, time, _ in self._edges])
         seconds = run_ns * 1e-9
         half = np.array([width for _, _, _, width in self._edges])
-        half = half + self._margin_ns + 0.5 * self._drift * seconds**2
+        half = half + self._margin_ns + 0.5 * DRIFT_SIGMAS * self._drift * seconds**2
         middle, reach = offset_ppb, 1_000.0
         if len(self._edges) > 1:  # the steepest and the flattest line through the oldest and the newest strip
             middle = float((time_ns[0] - run_ns[0]) / seconds[0])
