@@ -1,4 +1,4 @@
-"""What is known of the analogue front end: nominal profiles, and later fits, certificates and self-test."""
+"""What is known of the analogue front end: nominal profiles, fits, certificates, and the way to them."""
 
 from rpmu.calibrate.profile import Profile, load_profile
 
