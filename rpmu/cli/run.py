@@ -92,7 +92,8 @@ async def _run(config: Config, args: argparse.Namespace, stop: asyncio.Event) ->
         await _serve(daemon, lambda: stop.is_set() or replay.finished)
     else:
         link = detect_link(config.sampling.pru_link)
-        gps = SerialGpsPort(config.gps.device, config.gps.baud_rate)
+        wants_gps = config.time.source == "gps"
+        gps = SerialGpsPort(config.gps.device, config.gps.baud_rate) if wants_gps else None
         calibration = rooms.board_calibration(config, datetime.now(UTC).date())
         daemon = Daemon(config, calibration, link, gps, asyncio.sleep, recorder=recorder)
         await _serve(daemon, stop.is_set)
