@@ -24,6 +24,7 @@ def _writer() -> tuple[memoryview, AcquisitionInfo, Callable[[], None]]:
     number = 0
 
     def write() -> None:
+        """The next blocks, as the firmware writes them."""
         nonlocal number
         for _ in range(BLOCKS):
             scan = number * layout.BLOCK_SAMPLES * info.decimation

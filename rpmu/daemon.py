@@ -27,7 +27,7 @@ from rpmu.host_time import HostTime
 from rpmu.input_level import InputStatus
 from rpmu.measurement import Measurement
 from rpmu.pipeline import Calibration, Pipeline
-from rpmu.serve import PmuServer, ScheduledChange, contents
+from rpmu.serve import PmuServer, contents
 from rpmu.serve.statistics import ServerStatistics
 from rpmu.timing.keeper import TimeKeeper
 from rpmu.timing.receiver import pmtk_setup, ubx_setup
@@ -89,6 +89,15 @@ class _Run:
 
 
 @dataclass(frozen=True)
+class _Pending:
+    """A change that is announced: until its first second everything goes on as it was, restarts of the PRU included."""
+
+    config: Config
+    stream: ConfigFrame
+    from_soc: int
+
+
+@dataclass(frozen=True)
 class _Earlier:
     """Totals of the runs before the current one: a restart must not hide what was lost."""
 
@@ -139,7 +148,7 @@ class Daemon:
         self._earlier = _Earlier()
         self._current: _Run | None = None
         self.stream: ConfigFrame = self._stream_of(config)
-        self._next_stream: ScheduledChange | None = None
+        self._pending: _Pending | None = None
         self.server = PmuServer(
             self.stream, rooms.header_text(config), rooms.server_settings(config), rate_handler=self.change_rate
         )
@@ -179,6 +188,7 @@ class Daemon:
             contents.has_positive_sequence(config),
             config.server.status_analogs,
         )
+        self._prepare(pipeline)
         self._current = _Run(info, reader, pipeline, host_time)
 
     def _time_source(self, info: AcquisitionInfo, reader: RingReader) -> tuple[TimeSource, HostTime | None]:
@@ -256,20 +266,24 @@ class Daemon:
         """
         config = replace(self._config, station=replace(self._config.station, reporting_rate_per_s=rate))
         try:
-            settings = rooms.estimator_settings(config)
+            rooms.estimator_settings(config)
             change = self.server.reconfigure(self._stream_of(config))
         except InputError as error:
             log.warning("reporting rate %d refused: %s", rate, error)
             return
-        self._config = config
-        self._next_stream = change
+        self._pending = _Pending(config, change.configuration, change.effective_soc or 0)
         if self._current is not None:
-            self._current.pipeline.change_estimator(settings, change.effective_soc or 0)
+            self._prepare(self._current.pipeline)
+
+    def _prepare(self, pipeline: Pipeline) -> None:
+        """Let the estimator of a change that is announced run beside the present one, until its first second."""
+        if self._pending is not None:
+            pipeline.change_estimator(rooms.estimator_settings(self._pending.config), self._pending.from_soc)
 
     def _send(self, measurement: Measurement) -> None:
-        due = self._next_stream
-        if due is not None and measurement.time.soc >= (due.effective_soc or 0):
-            self.stream, self._next_stream = due.configuration, None
+        due = self._pending
+        if due is not None and measurement.time.soc >= due.from_soc:
+            self._config, self.stream, self._pending = due.config, due.stream, None
         self.server.publish(contents.data_frame(self.stream, measurement))
         if self._observer is not None:
             self._observer(measurement)

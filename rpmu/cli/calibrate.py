@@ -186,6 +186,7 @@ async def _measure(
     )
 
     async def follow() -> None:
+        """Feed the guide with both streams until the measurement is complete."""
         async with AsyncExitStack() as stack:
             device = await stack.enter_async_context(_client(args.device, args.idcode))
             other = getattr(args, "reference", None)

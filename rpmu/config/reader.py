@@ -97,6 +97,7 @@ class _Reading:
     problems: list[Problem] = field(default_factory=list)
 
     def config(self, tables: dict[str, Any]) -> Config:
+        """The configuration that the tables spell; what is wrong in them is noted in `problems`."""
         sections: dict[str, Any] = {}
         known = {item.name: item for item in dataclasses.fields(Config)}
         types_ = typing.get_type_hints(Config)
