@@ -9,6 +9,7 @@ import math
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Literal
 
 from rpmu import __version__
 from rpmu.acquire.blocks import ADC_BITS
@@ -54,6 +55,7 @@ def timing_settings(config: Config) -> TimingSettings:
     """Constants and limits of time."""
     time = config.time
     return TimingSettings(
+        pps_input=_pps_input(config),
         pps_tau_s=time.pps_tau_s,
         pps_delay_ns=time.pps_delay_ns,
         pin_latency_ns=time.pin_latency_ns,
@@ -62,6 +64,13 @@ def timing_settings(config: Config) -> TimingSettings:
         lock_limit_ns=time.lock_limit_ns,
         holdover_limit_ns=time.holdover_limit_ns,
     )
+
+
+def _pps_input(config: Config) -> Literal["adc", "pin"]:
+    """The input that makes the time."""
+    chosen = config.time.pps_input
+    wired = config.sampling.pps_pin is not None
+    return "pin" if chosen == "r31" or (chosen == "auto" and wired) else "adc"
 
 
 def leap_schedule(config: Config) -> LeapSchedule:

@@ -24,6 +24,7 @@ def contradictions(config: Config) -> Iterator[Contradiction]:
         *_phases(config),
         *_delays(config),
         *_thresholds(config),
+        *_pps_input(config),
         *_tls(config),
     ]
     yield from found or _scan(config)
@@ -93,6 +94,12 @@ def _thresholds(config: Config) -> Iterator[Contradiction]:
     if sampling.pps_low_counts >= sampling.pps_high_counts:
         text = f"is {sampling.pps_low_counts}, but must be below pps_high_counts ({sampling.pps_high_counts})"
         yield ("sampling", "pps_low_counts"), text, "pps_low_counts = 500"
+
+
+def _pps_input(config: Config) -> Iterator[Contradiction]:
+    if config.time.pps_input == "r31" and config.sampling.pps_pin is None:
+        text = 'is "r31", but [sampling] pps_pin does not say which bit of R31 has it'
+        yield ("time", "pps_input"), text, "pps_pin = 14 in [sampling]"
 
 
 def _scan(config: Config) -> Iterator[Contradiction]:

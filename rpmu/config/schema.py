@@ -119,11 +119,23 @@ class Time:
         "gps: PPS and NMEA. system: the host's clock, kept by chrony (NTP, PTP), with chrony's own error bound.",
         choices=("gps", "system"),
     )
+    pps_input: Literal["auto", "adc", "r31"] = setting(
+        "auto",
+        "PPS input that makes the time; the other one, where wired, checks it and stands in for it. adc: the RC slope "
+        "at [sampling] pps_ain. r31: the PRU's pin, [sampling] pps_pin. auto: r31 where pps_pin is given, else adc.",
+        choices=("auto", "adc", "r31"),
+    )
     pps_delay_ns: float = setting(
         0.0, "Delay of the PPS up to the ADC pin: antenna cable (about 5 ns/m) and buffers.", low=-1e6, high=1e6
     )
     pps_tau_s: float = setting(16.5e-6, "Time constant of the RC at the PPS input.", low=1e-7, high=1e-3)
-    pin_latency_ns: float = setting(0.0, "Delay of the second PPS input.", low=0.0, high=1e6)
+    pin_latency_ns: float = setting(
+        0.0,
+        "Delay of the second PPS input: from an edge at the pin to the PRU's seeing it, beyond what the firmware adds. "
+        "`rpmu status --json` shows the rest as other_input_ns.",
+        low=0.0,
+        high=1e6,
+    )
     nmea_delay_s: float = setting(
         0.0, "Smallest delay from a PPS edge to the sentence that names it.", low=-1.0, high=1.0
     )

@@ -185,6 +185,11 @@ def test_three_phases_have_default_channels():
             "pps_low_counts = 500",
         ),
         (
+            "[time]\npps_input = 'r31'",
+            'rpmu.toml:2: [time] pps_input is "r31", but [sampling] pps_pin does not say which bit of R31 has it, for '
+            "example: pps_pin = 14 in [sampling]",
+        ),
+        (
             "[sampling]\nadc_clkdiv = 200",
             "rpmu.toml:1: [sampling] does not work out: sampling: the scan rate is 2388.06 Hz, but must be 3051.8 Hz",
         ),
