@@ -107,15 +107,18 @@ class Twin:
     Args:
         settings: what it is like.
         line: the receiver's serial line; None lets its bytes fall on the floor.
+        source: a mains that no words describe, instead of the one that the settings name.
 
     Raises:
         InputError: the settings contradict themselves, or the source is wrong.
         HardwareError: the emulator is not built.
     """
 
-    def __init__(self, settings: TwinSettings, line: SerialLine | None = None) -> None:
+    def __init__(
+        self, settings: TwinSettings, line: SerialLine | None = None, source: MainsSource | None = None
+    ) -> None:
         self.settings = settings
-        self.source: MainsSource = parse_source(
+        self.source: MainsSource = source or parse_source(
             settings.source,
             Setting(settings.nominal_hz, settings.phases, settings.start_ns, settings.seed, settings.voltage_v),
         )

@@ -8,21 +8,21 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.conformance.campaign import full_jobs, peer_jobs, quick_jobs, run_jobs
+from tests.conformance.campaign import full_jobs, peer_jobs, quick_jobs, quick_twin_jobs, run_jobs, twin_jobs
 from tests.conformance.figures import latency_and_noise
 from tests.conformance.report import render, summarise
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Conformance of the estimator to IEC/IEEE 60255-118-1:2018.")
-    parser.add_argument("--quick", action="store_true", help="a few cases, under a minute")
+    parser.add_argument("--quick", action="store_true", help="a few cases, about two minutes")
     parser.add_argument("--dense", action="store_true", help="the standard's point spacing for ideal sampling")
     parser.add_argument("--peers", default="", metavar="A,B", help="also run these estimators on the same signals")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--markdown", type=Path, metavar="FILE")
     args = parser.parse_args()
-    jobs = quick_jobs() if args.quick else full_jobs(dense=args.dense)
+    jobs = [*quick_jobs(), *quick_twin_jobs()] if args.quick else [*full_jobs(dense=args.dense), *twin_jobs()]
     jobs += peer_jobs(name for name in args.peers.split(",") if name)
     results = []
     for _, found in run_jobs(jobs, args.processes):

@@ -1,8 +1,9 @@
 """Which class, rate, chain and estimator is run how densely, and running it on several processes."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from typing import Protocol
 
 from rpmu.estimate.bank_table import bank_rates
 from rpmu.estimate.classes import STANDARD_RATES
@@ -10,11 +11,29 @@ from tests.conformance.chain import CHAINS, Chain
 from tests.conformance.limits import Task
 from tests.conformance.runner import Result, Setup, run_steady
 from tests.conformance.steps import run_latency, run_steps
+from tests.conformance.twin import NOMINAL, UNITS, TwinJob
 
 TASKS = [Task(nominal, cls, rate) for nominal, rates in STANDARD_RATES.items() for cls in "PM" for rate in rates]
 REPRESENTATIVE = [Task(60, "P", 60), Task(60, "P", 120), Task(60, "M", 60), Task(60, "M", 30), Task(50, "M", 25)]
 QUICK = [Task(60, "P", 60), Task(60, "M", 60), Task(60, "P", 120)]
 ODD_RATES = [Chain(f"sampled at {rate:g} Hz", sample_rate_hz=rate) for rate in (480.0, 2000.0, 6400.0, 9973.1, 25600.0)]
+
+
+# On the twin: what a user would run, the two tightest, and ten reports a second.
+ON_TWIN = [
+    *(Task(60, "P", 60), Task(60, "P", 120), Task(60, "M", 60), Task(60, "M", 30), Task(60, "M", 10)),
+    *(Task(50, "P", 50), Task(50, "M", 50), Task(50, "M", 25)),
+]
+STEP_OFFSETS = 20
+
+
+class Runnable(Protocol):
+    """Part of a campaign."""
+
+    setup: Setup
+
+    def run(self) -> list[Result]:
+        """All its results."""
 
 
 @dataclass(frozen=True)
@@ -25,12 +44,31 @@ class Job:
     thin: bool = True
     dynamic: bool = True  # steps and latency too
 
+    def run(self) -> list[Result]:
+        """All results."""
+        results = run_steady(self.setup, thin=self.thin)
+        if self.dynamic:
+            results += run_steps(self.setup) + run_latency(self.setup)
+        return results
+
 
 def quick_jobs() -> list[Job]:
     """What `make test` runs: three classes, clean and through the whole analogue chain, and one with three phases."""
     jobs = [Job(Setup(task, CHAINS["ideal"])) for task in QUICK]
     jobs += [Job(Setup(QUICK[1], CHAINS["ideal"], phases=3)), Job(Setup(QUICK[0], CHAINS["1khz-adc"]), dynamic=False)]
     return jobs
+
+
+def quick_twin_jobs() -> list[TwinJob]:
+    """The whole PMU in a minute: both classes, both front ends, calibrated; three points of every test, no steps."""
+    _, reference, thesis = UNITS
+    return [TwinJob(thesis, Task(60, "M", 60), points=3), TwinJob(reference, Task(60, "P", 60), points=3)]
+
+
+def twin_jobs() -> list[TwinJob]:
+    """The representative set through the whole chain, calibrated and not, and one with three phases."""
+    jobs = [TwinJob(unit, task, offsets=STEP_OFFSETS) for unit in UNITS for task in ON_TWIN]
+    return [*jobs, TwinJob(NOMINAL, Task(60, "M", 60), phases=3), TwinJob(NOMINAL, Task(60, "P", 60), phases=3)]
 
 
 def full_jobs(*, dense: bool) -> list[Job]:
@@ -51,15 +89,12 @@ def peer_jobs(names: Iterable[str]) -> list[Job]:
     return [Job(Setup(t, CHAINS["ideal"], phases, name)) for name in names for phases in (1, 3) for t in tasks]
 
 
-def run_job(job: Job) -> list[Result]:
+def run_job(job: Runnable) -> list[Result]:
     """All results of one job."""
-    results = run_steady(job.setup, thin=job.thin)
-    if job.dynamic:
-        results += run_steps(job.setup) + run_latency(job.setup)
-    return results
+    return job.run()
 
 
-def run_jobs(jobs: list[Job], processes: int) -> Iterator[tuple[Job, list[Result]]]:
+def run_jobs(jobs: Sequence[Runnable], processes: int) -> Iterator[tuple[Runnable, list[Result]]]:
     """Each job with its results, in order."""
     if processes == 1:
         yield from ((job, run_job(job)) for job in jobs)

@@ -17,6 +17,11 @@ not run. Noise-free margins above 999 are shown as 999. The sample clock is 17 p
 with a converter run at 60 kHz, 12 bits over +-160 V RMS, and through the PRU's third-order CIC to 12 kHz. Steps are
 by equivalent time; latency is that of the newest sample when the report is given, without computing and network.
 
+"Twin" is the whole PMU: a unit's front end, the committed firmware in the emulator, ring, PPS timing, daemon, TCP and
+a PDC client. "Calibrated" units have parts and a converter off nominal, went through the generator's procedure on the
+same chain first, and run with the certificate that came out. There latency ends where the frame is handed to the
+sockets, with the default poll interval of 10 ms; computing and network are not in it.
+
 {passed} of {total} limits met.
 """
 

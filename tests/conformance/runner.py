@@ -1,5 +1,6 @@
 """Runs test points through a chain and an estimator and keeps the worst of every test."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -50,6 +51,37 @@ class Result:
 
 
 @dataclass(frozen=True)
+class Errors:
+    """Reports against the truth, arrays over the reports: instants in s, TVE in percent, FE in Hz, RFE in Hz/s."""
+
+    t: np.ndarray
+    tve: np.ndarray
+    fe: np.ndarray
+    rfe: np.ndarray
+    phasor: np.ndarray  # of the first channel, relative to the nominal one
+
+
+def judge(signal: Signal, t, phasors, phases: int, frequency_hz, rocof_hz_per_s) -> Errors:
+    """Reports against the truth of a signal.
+
+    Args:
+        signal: what was fed in.
+        t: instants, s from the signal's zero.
+        phasors: relative to the nominal one, one column per phase and one more for the positive sequence, if there is.
+        phases: 1 or 3.
+        frequency_hz: as reported.
+        rocof_hz_per_s: as reported.
+    """
+    truth = signal.truth(t)
+    expected = truth.phasor[:, None] * np.exp(1j * SHIFTS[:phases])
+    if phasors.shape[1] > phases:
+        expected = np.column_stack([expected, truth.phasor])
+    tve = np.abs(phasors - expected) / np.abs(expected)
+    fe, rfe = np.abs(frequency_hz - truth.frequency_hz), np.abs(rocof_hz_per_s - truth.rocof_hz_per_s)
+    return Errors(t, 100 * tve.max(axis=1), fe, rfe, phasors[:, 0])
+
+
+@dataclass(frozen=True)
 class Setup:
     """One estimator behind one chain, for one task."""
 
@@ -82,32 +114,16 @@ class Setup:
         inside = (t >= span_s[0] - 1e-9) & (t <= span_s[1] + 1e-9)
         return _select(reports, inside), t[inside]
 
-    def errors(self, signal: Signal, span_s: tuple[float, float], seed: int = 0) -> "Errors":
+    def errors(self, signal: Signal, span_s: tuple[float, float], seed: int = 0) -> Errors:
         """Errors of the reports whose instants lie in the span."""
         reports, t = self.run(signal, span_s, seed)
         if len(t) < 2 or not reports.valid.all():
             raise AssertionError(f"{self}: {len(t)} reports, {np.count_nonzero(~reports.valid)} of them invalid")
-        truth = signal.truth(t)
-        expected = truth.phasor[:, None] * np.exp(1j * SHIFTS[: self.phases]) * NOMINAL_V * self.chain.magnitude
-        tve = np.abs(reports.phasors - expected) / np.abs(expected)
+        phasors = reports.phasors
         if reports.positive_sequence is not None:
-            own = np.abs(reports.positive_sequence / expected[:, 0] - 1)
-            tve = np.column_stack([tve, own])
-        fe = np.abs(reports.frequency_hz - truth.frequency_hz)
-        rfe = np.abs(reports.rocof_hz_per_s - truth.rocof_hz_per_s)
+            phasors = np.column_stack([phasors, reports.positive_sequence])
         nominal = NOMINAL_V * self.chain.magnitude
-        return Errors(t, 100 * tve.max(axis=1), fe, rfe, reports.phasors[:, 0] / nominal)
-
-
-@dataclass(frozen=True)
-class Errors:
-    """Reports against the truth, arrays over the reports: instants in s, TVE in percent, FE in Hz, RFE in Hz/s."""
-
-    t: np.ndarray
-    tve: np.ndarray
-    fe: np.ndarray
-    rfe: np.ndarray
-    phasor: np.ndarray  # of the first channel, relative to the nominal one
+        return judge(signal, t, phasors / nominal, self.phases, reports.frequency_hz, reports.rocof_hz_per_s)
 
 
 def _select(reports: Reports, inside: np.ndarray) -> Reports:
@@ -122,31 +138,41 @@ def run_steady(setup: Setup, *, thin: bool, longer: float = 1.0) -> list[Result]
         thin: fewer test points.
         longer: factor on the length of every point; noise needs time to show its worst.
     """
-    worst: dict[tuple[str, str], tuple[float, str]] = {}
     cases = build_cases(setup.task, setup.phases, thin=thin, highest_hz=setup.chain.sample_rate_hz / 2)
-    for seed, case in enumerate(cases):
-        if case.test == "magnitude" and setup.chain.magnitude != 1.0:
-            continue  # the chain has its own magnitude
-        for metric, value in zip(METRICS, _worst_of(setup, case, longer, seed), strict=True):
-            key = case.test, metric
+    return worst_steady(
+        setup,
+        (
+            (case, _errors_of(setup, case, longer, seed))
+            for seed, case in enumerate(cases)
+            if case.test != "magnitude" or setup.chain.magnitude == 1.0  # else the chain has its own magnitude
+        ),
+    )
+
+
+def worst_steady(setup: Setup, measured: Iterable[tuple[Case, Errors]]) -> list[Result]:
+    """The worst value of every metric of every test that has a limit."""
+    worst: dict[tuple[str, str], tuple[float, str]] = {}
+    for case, errors in measured:
+        for metric, values in zip(METRICS, (errors.tve, errors.fe, errors.rfe), strict=True):
+            key, value = (case.test, metric), float(values.max())
             if key not in worst or value > worst[key][0]:
                 worst[key] = value, case.point
     results = []
     for (test, metric), (value, point) in worst.items():
         limit = steady_limits(setup.task, test)[METRICS.index(metric)]
         if limit != OFF:
-            results.append(_result(setup, test, metric, value, limit, point))
+            results.append(make_result(setup, test, metric, value, limit, point))
     return results
 
 
-def _worst_of(setup: Setup, case: Case, longer: float, seed: int) -> tuple[float, float, float]:
+def _errors_of(setup: Setup, case: Case, longer: float, seed: int) -> Errors:
     begin, end = case.span_s
     span = case.span_s if case.test == "ramp" else (begin, begin + (end - begin) * longer)
-    errors = setup.errors(case.signal, span, seed)
-    return float(errors.tve.max()), float(errors.fe.max()), float(errors.rfe.max())
+    return setup.errors(case.signal, span, seed)
 
 
-def _result(setup, test, metric, worst, limit, point):
+def make_result(setup: Setup, test: str, metric: str, worst: float, limit: float, point: str) -> Result:
+    """A result that carries what was run."""
     return Result(
         setup.chain.name,
         setup.estimator,

@@ -4,14 +4,18 @@ One step gives one point per report. The step is repeated at shifted instants an
 distance to the step, which gives the response on a fine grid.
 """
 
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
 import numpy as np
 
 from rpmu.estimate import Estimator
 from rpmu.timing.time_map import TimeMap
 from tests.conformance.chain import SECOND
-from tests.conformance.limits import latency_limit, step_limits, step_thresholds
-from tests.conformance.runner import Result, Setup, _result
-from tests.conformance.signals import step, tone
+from tests.conformance.limits import Task, latency_limit, step_limits, step_thresholds
+from tests.conformance.runner import Errors, Result, Setup, make_result
+from tests.conformance.signals import Signal, step, tone
 
 STEPS = {
     "magnitude +10 %": {"kx": 0.1},
@@ -23,31 +27,50 @@ OFFSETS = 20
 FINEST_S = 0.001  # between two shifted steps, for rates whose reports lie far apart
 
 
+@dataclass(frozen=True)
+class StepPoint:
+    """One step at one instant between two reports: name in `STEPS`, instant, signal, reports that count, and a seed."""
+
+    name: str
+    at_s: float
+    signal: Signal
+    span_s: tuple[float, float]
+    seed: int
+
+
 def run_steps(setup: Setup, *, offsets: int = OFFSETS) -> list[Result]:
     """Response times, delay and overshoot, the worst over all steps."""
+    points = step_points(setup.task, offsets)
+    return worst_steps(setup, ((p, setup.errors(p.signal, p.span_s, seed=p.seed)) for p in points))
+
+
+def step_points(task: Task, offsets: int, names: Iterable[str] = STEPS) -> list[StepPoint]:
+    """Every step at so many instants between two reports, or more where reports of class P lie far apart."""
+    interval = 1 / task.rate
+    reach = max(step_limits(task).values()) + 2 * interval
+    offsets = max(offsets, round(interval / FINEST_S)) if task.is_p else offsets
+    points = []
+    for name in names:
+        for i in range(offsets):
+            at = (i + 0.37) * interval / offsets  # off the grid of reports
+            points.append(StepPoint(name, at, step(task.nominal_hz, at, **STEPS[name]), (at - reach, at + reach), i))
+    return points
+
+
+def worst_steps(setup: Setup, measured: Iterable[tuple[StepPoint, Errors]]) -> list[Result]:
+    """From the reports around every step to the worst response times, delay and overshoot."""
+    columns: dict[str, list[np.ndarray]] = defaultdict(list)
+    for p, e in measured:
+        columns[p.name].append(np.stack([e.t - p.at_s, e.tve, e.fe, e.rfe, np.abs(e.phasor), np.angle(e.phasor)]))
     worst: dict[str, tuple[float, str]] = {}
-    for name, depth in STEPS.items():
-        for metric, value in _one_step(setup, depth, offsets).items():
+    for name, parts in columns.items():
+        curve = np.concatenate(parts, axis=1)
+        curve = curve[:, np.argsort(curve[0])]
+        for metric, value in _figures(curve, STEPS[name], step_thresholds(setup.task)).items():
             if metric not in worst or value > worst[metric][0]:
                 worst[metric] = value, name
     limits = step_limits(setup.task)
-    return [_result(setup, "step", metric, value, limits[metric], at) for metric, (value, at) in worst.items()]
-
-
-def _one_step(setup, depth, offsets):
-    interval = 1 / setup.task.rate
-    reach = max(step_limits(setup.task).values()) + 2 * interval
-    offsets = max(offsets, round(interval / FINEST_S)) if setup.task.is_p else offsets
-    columns = []
-    for i in range(offsets):
-        at = (i + 0.37) * interval / offsets  # off the grid of reports
-        signal = step(setup.task.nominal_hz, at, **depth)
-        span = (at - reach, at + reach)
-        e = setup.errors(signal, span, seed=i)
-        columns.append(np.stack([e.t - at, e.tve, e.fe, e.rfe, np.abs(e.phasor), np.angle(e.phasor)]))
-    curve = np.concatenate(columns, axis=1)
-    curve = curve[:, np.argsort(curve[0])]
-    return _figures(curve, depth, step_thresholds(setup.task))
+    return [make_result(setup, "step", metric, value, limits[metric], at) for metric, (value, at) in worst.items()]
 
 
 def _figures(curve, depth, thresholds):
@@ -89,4 +112,4 @@ def run_latency(setup: Setup) -> list[Result]:
         reports = estimator.push(samples[:, i : i + 1], i, time_map)
         late += [(time_map.utc_ns_at(i) - t) / 1e9 for t in reports.time_ns.tolist()]
     assert late, f"no report within {length} s after {SECOND}"
-    return [_result(setup, "latency", "latency", max(late), latency_limit(setup.task), "as delivered")]
+    return [make_result(setup, "latency", "latency", max(late), latency_limit(setup.task), "as delivered")]

@@ -20,6 +20,7 @@ from rpmu.measurement import Measurement
 from rpmu.pdc import PdcClient
 from rpmu.twin.pacing import MAX_SPEED, Pacer
 from rpmu.twin.pty_port import PtyPort
+from rpmu.twin.signals import MainsSource
 from rpmu.twin.world import Twin, TwinSettings
 
 START_NS = 1_795_000_000 * 10**9
@@ -36,6 +37,7 @@ class Outcome:
         measurements: what the daemon measured.
         status: of the daemon at the end.
         daemon: itself, stopped.
+        sent_ns: instants, in the twin's time, at which each measurement's frame was handed to the sockets.
     """
 
     twin: Twin
@@ -43,6 +45,7 @@ class Outcome:
     measurements: list[Measurement]
     status: DaemonStatus
     daemon: Daemon
+    sent_ns: list[int]
 
     @property
     def good(self) -> list[DataFrame]:
@@ -78,7 +81,11 @@ def configuration(**station: Any) -> Config:
 
 
 def run_chain(
-    seconds: float, config: Config | None = None, recorder: Recorder | None = None, **twin_settings: Any
+    seconds: float,
+    config: Config | None = None,
+    recorder: Recorder | None = None,
+    mains: MainsSource | None = None,
+    **twin_settings: Any,
 ) -> Outcome:
     """Run the twin for so many simulated seconds with a PDC client connected over TCP."""
     config = config or configuration()
@@ -89,16 +96,24 @@ def run_chain(
         "mains_ain": tuple(channel.ain for channel in config.channels),
     }
     settings = TwinSettings(start_ns=START_NS, **(chosen | twin_settings))
-    return asyncio.run(_run(seconds, config, settings, recorder))
+    return asyncio.run(_run(seconds, config, settings, recorder, mains))
 
 
-async def _run(seconds: float, config: Config, settings: TwinSettings, recorder: Recorder | None) -> Outcome:
+async def _run(
+    seconds: float, config: Config, settings: TwinSettings, recorder: Recorder | None, mains: MainsSource | None
+) -> Outcome:
     line = PtyPort()
-    twin = Twin(settings, line)
+    twin = Twin(settings, line, mains)
     pacer = Pacer(twin, MAX_SPEED)
     measurements: list[Measurement] = []
+    sent_ns: list[int] = []
+
+    def observe(measurement: Measurement) -> None:
+        measurements.append(measurement)
+        sent_ns.append(twin.now_ns)
+
     gps, calibration = SerialGpsPort(line.device), rooms.calibration(config)
-    daemon = Daemon(config, calibration, twin.link(), gps, pacer.pace, measurements.append, recorder)
+    daemon = Daemon(config, calibration, twin.link(), gps, pacer.pace, observe, recorder)
     await daemon.start()
     host, port = daemon.server.addresses[0][:2]
     frames: list[DataFrame] = []
@@ -123,4 +138,4 @@ async def _run(seconds: float, config: Config, settings: TwinSettings, recorder:
         await daemon.stop()
         pacer.close()
         twin.close()
-    return Outcome(twin, frames, measurements, status, daemon)
+    return Outcome(twin, frames, measurements, status, daemon, sent_ns)
