@@ -1,7 +1,8 @@
 """Designed filter banks as files: what the designer writes on a PC and the device reads with numpy alone.
 
 A table holds the halves of three linear-phase filters (the rest follows from their symmetry) and of the decimator
-before them, with the report of the design. Tables for the 12 kHz stream ship with the package.
+before them, with the report of the design. Tables ship with the package for the streams that the PRU gives by itself:
+12 kHz with one channel, and less with more channels, because a scan then has more steps.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from rpmu.estimate.classes import STANDARD_RATES, design_rate
 
 VERSION = 1
 TABLES = Path(__file__).parent / "tables"
-STREAM_RATE_HZ = 12_000  # the PRU's stream, for which tables ship
+STREAM_RATE_HZ = 12_000  # the PRU's stream of one channel
+STREAM_RATES_HZ = (12_000, 7_500, 6_000, 4_800, 3_000)  # of 1, 2, 3, 4, and of 5 or 6 channels: tables ship for these
+SAME_RATE = 200e-6  # a scan is a whole number of ADC clocks, so rates that differ by less are the same one
 
 Floats = NDArray[np.float64]
 
@@ -100,12 +103,19 @@ def bank_rates(nominal_hz: int, performance_class: str, reporting_rate: int) -> 
     return tuple(slow for slow in STANDARD_RATES[nominal_hz] if slow <= 30)
 
 
-def table_path(nominal_hz: int, performance_class: str, reporting_rate: int) -> Path:
-    """Where the shipped table for the 12 kHz stream lies."""
+def table_path(
+    nominal_hz: int, performance_class: str, reporting_rate: int, stream_rate_hz: int = STREAM_RATE_HZ
+) -> Path:
+    """Where the shipped table for a stream lies."""
     rates = bank_rates(nominal_hz, performance_class, reporting_rate)
-    return TABLES / f"{nominal_hz}hz-{performance_class.lower()}{rates[-1]}-{STREAM_RATE_HZ}.npz"
+    return TABLES / f"{nominal_hz}hz-{performance_class.lower()}{rates[-1]}-{stream_rate_hz}.npz"
 
 
-def shipped_table(nominal_hz: int, performance_class: str, reporting_rate: int) -> BankTable:
-    """The shipped table for the 12 kHz stream."""
-    return load_table(table_path(nominal_hz, performance_class, reporting_rate))
+def shipped_table(
+    nominal_hz: int, performance_class: str, reporting_rate: int, sample_rate_hz: float
+) -> BankTable | None:
+    """The shipped table for a nominal sample rate, or None if that is no stream of the PRU's own."""
+    for rate_hz in STREAM_RATES_HZ:
+        if abs(sample_rate_hz / rate_hz - 1) < SAME_RATE:
+            return load_table(table_path(nominal_hz, performance_class, reporting_rate, rate_hz))
+    return None

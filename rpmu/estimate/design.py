@@ -5,8 +5,8 @@ noise that the filter lets through in the same units. Where the first solution l
 residuals gain weight until it does not (Lawson). Shrinking the weights of the others as well gives the quietest
 filters inside the mask, but their pass band ripples, and ramps suffer: that was tried, and is not done here.
 
-`python -m rpmu.estimate.design` rebuilds the shipped tables; with --sample-rate it designs for another rate, with
---plot it draws what was reached. The daemon never imports this module, which needs scipy.
+`python -m rpmu.estimate.design` rebuilds the shipped tables, of every stream of the PRU; with --sample-rate it designs
+for that rate alone, with --plot it draws what was reached. The daemon never imports this module, which needs scipy.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import qr, solve_triangular
 
-from rpmu.estimate.bank_table import STREAM_RATE_HZ, BankTable, bank_rates, table_path
+from rpmu.estimate.bank_table import STREAM_RATE_HZ, STREAM_RATES_HZ, BankTable, bank_rates, table_path
 from rpmu.estimate.classes import STANDARD_RATES
 from rpmu.estimate.mask import Mask, build_mask
 from rpmu.estimate.plan import Plan
@@ -121,22 +121,27 @@ def main() -> None:
     """Design banks and write their tables."""
     parser = argparse.ArgumentParser(description="Design filter banks and write their tables.")
     parser.add_argument("names", nargs="*", help="only tables whose name starts with one of these, e.g. 60hz-m60")
-    parser.add_argument("--sample-rate", type=float, default=STREAM_RATE_HZ, metavar="HZ", help="default 12000")
+    parser.add_argument("--sample-rate", type=float, metavar="HZ", help="only for this rate (default: all that ship)")
     parser.add_argument("--output", type=Path, metavar="DIR", help="write here, not into the package")
     parser.add_argument("--plot", type=Path, metavar="DIR", help="draw the achieved masks here (needs matplotlib)")
     args = parser.parse_args()
-    for plan in plans(args.sample_rate):
-        path = table_path(plan.nominal_hz, plan.performance_class, plan.rate)
-        if args.names and not any(path.name.startswith(name + "-") for name in args.names):
-            continue
-        table = design_bank(plan)
-        if args.output or args.sample_rate == STREAM_RATE_HZ:
-            table.save((args.output or path.parent) / path.name)
-        print(f"{path.stem}: tolerance used {table.report['tolerance_used']}, windows {table.report['windows_s']} s")
-        if args.plot:
-            from rpmu.estimate.plot import plot_bank  # here, because only this needs matplotlib
+    for rate_hz in STREAM_RATES_HZ if args.sample_rate is None else (args.sample_rate,):
+        for plan in plans(rate_hz):
+            path = table_path(plan.nominal_hz, plan.performance_class, plan.rate, round(rate_hz))
+            if not args.names or any(path.name.startswith(name + "-") for name in args.names):
+                _design(plan, path, rate_hz in STREAM_RATES_HZ, args.output, args.plot)
 
-            plot_bank(table, plan, args.plot / f"{path.stem}.png")
+
+def _design(plan: Plan, path: Path, shipped: bool, output: Path | None, plot: Path | None) -> None:
+    """Design one bank, write its table to where it ships or to another folder, say and draw what was reached."""
+    table = design_bank(plan)
+    if output or shipped:
+        table.save((output or path.parent) / path.name)
+    print(f"{path.stem}: tolerance used {table.report['tolerance_used']}, windows {table.report['windows_s']} s")
+    if plot:
+        from rpmu.estimate.plot import plot_bank  # here, because only this needs matplotlib
+
+        plot_bank(table, plan, plot / f"{path.stem}.png")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rpmu.estimate.bank import ChannelBank, channel_bank
-from rpmu.estimate.bank_table import STREAM_RATE_HZ, BankTable, bank_rates, shipped_table
+from rpmu.estimate.bank_table import BankTable, bank_rates, shipped_table
 from rpmu.estimate.classes import design_rate, frequency_range_hz
 from rpmu.estimate.front_end import FrontEnd
 from rpmu.estimate.kernel import Measurement
@@ -32,8 +32,9 @@ FEW = 3  # up to so many reports at once Python numbers are cheaper than arrays
 def find_table(settings: EstimatorSettings) -> BankTable:
     """The shipped table where one fits the nominal sample rate; else a fresh design, which needs scipy."""
     s = settings
-    if abs(s.sample_rate_hz / STREAM_RATE_HZ - 1) < 200e-6:
-        return shipped_table(s.nominal_hz, s.performance_class, s.reporting_rate)
+    table = shipped_table(s.nominal_hz, s.performance_class, s.reporting_rate, s.sample_rate_hz)
+    if table is not None:
+        return table
     from rpmu.estimate.design import design_bank  # here, because they import scipy
     from rpmu.estimate.plan import Plan
 
