@@ -52,7 +52,7 @@ format: setup ## ruff's formatter and safe fixes
 firmware: setup ## build the PRU image with Debian's binutils-source, compare with the committed one, print the timing
 	@$(MAKE) --no-print-directory -C pru PYTHON=../$(BIN)/python
 
-hardware: setup ## profiles (ngspice), schematic and exports (KiCad 9), tables and drawings of docs/hardware.md
+hardware: setup ## profiles (ngspice), schematics and exports (KiCad 9), tables and drawings of docs/hardware.md
 	@scripts/system-packages ngspice
 	@$(BIN)/python -m hardware.tools.derive_profiles
 	@$(BIN)/python -m hardware.tools.pages
