@@ -1,4 +1,4 @@
-"""The tables of docs/hardware.md that come from parts, wiring, BOM and simulation, and the wiring drawing.
+"""The tables of docs/hardware.md that come from parts, wiring, BOM and simulation, and the drawings.
 
 A table stands between `<!-- made: NAME -->` and `<!-- end -->`; this rewrites what is between. The tests compare, so a
 changed part cannot leave an old number in the page.
@@ -12,11 +12,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from hardware.tools import bom, drawing, spice
+from hardware.tools import board, bom, drawing, spice
 from hardware.tools.parts import HARDWARE, content, designs
 
 PAGE = HARDWARE.parent / "docs" / "hardware.md"
-DRAWING = HARDWARE / "drawings" / "wiring.svg"
+DRAWINGS = HARDWARE / "drawings"
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:
@@ -112,6 +112,11 @@ TABLES: dict[str, Callable[[], str]] = {
 }
 
 
+def drawings() -> dict[str, str]:
+    """Every drawing by its file's name in hardware/drawings/."""
+    return {"wiring.svg": drawing.wiring_svg()} | board.drawings()
+
+
 def rewritten(page: str) -> str:
     """The page with every table made anew."""
     for name, make in TABLES.items():
@@ -124,5 +129,6 @@ def rewritten(page: str) -> str:
 
 if __name__ == "__main__":
     PAGE.write_text(rewritten(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
-    DRAWING.write_text(drawing.wiring_svg(), encoding="utf-8")
-    print(f"wrote the tables of {PAGE.name} and {DRAWING.name}")
+    for name, text in drawings().items():
+        (DRAWINGS / name).write_text(text, encoding="utf-8")
+    print(f"wrote the tables of {PAGE.name} and {len(drawings())} drawings")

@@ -37,9 +37,15 @@ def test_a_has_no_mains_parts():
     assert {"F1", "RV1", "R1", "R2"} <= {r for line in bom.lines("B") for r in line.references}
 
 
-def test_drawing_shows_every_wire_and_is_current():
-    text = pages.DRAWING.read_text()
-    assert text == drawing.wiring_svg()
+@pytest.mark.parametrize("name", pages.drawings())
+def test_drawings_are_current_and_well_formed(name):
+    text = (pages.DRAWINGS / name).read_text()
+    assert text == pages.drawings()[name], "run make hardware"
+    ET.fromstring(text)
+
+
+def test_wiring_drawing_shows_every_wire():
+    text = drawing.wiring_svg()
     words = [e.text for e in ET.fromstring(text).iter("{http://www.w3.org/2000/svg}text")]
     for wire in drawing.wires():
         assert wire["pin"] in words
