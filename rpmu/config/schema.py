@@ -278,7 +278,7 @@ class Config:
             return self.channel
         if self.station.phases == 1:
             return (Channel(),)
-        return (Channel(), Channel(name="VB", phase="B", ain=2), Channel(name="VC", phase="C", ain=4))
+        return (Channel(), Channel(name="VB", phase="B", ain=3), Channel(name="VC", phase="C", ain=4))
 
     def sampler_settings(self) -> SamplerSettings:
         """What the PRU is told.

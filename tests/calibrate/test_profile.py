@@ -47,7 +47,13 @@ def test_nominal_mains_fits_the_converter_with_twenty_percent_to_spare(name):
 
 
 def test_names():
-    assert profile_names() == ("reference-a-120v", "reference-a-230v", "reference-b-120v", "thesis-100hz")
+    assert profile_names() == (
+        "option-ct-30a",
+        "reference-a-120v",
+        "reference-a-230v",
+        "reference-b-120v",
+        "thesis-100hz",
+    )
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import xml.etree.ElementTree as ET
 
@@ -9,6 +10,7 @@ import pytest
 
 from hardware.tools import bom, drawing, pages
 from hardware.tools.parts import designs, number
+from rpmu.config import parse
 
 ALSO = {"C7", "C11", "D1", "D2", "F1", "J1", "J2", "J3", "R11", "R12", "RV1", "T1", "U1", "U2"}  # not in the front end
 DESIGN_OF = {"A": "reference-a-120v", "B": "reference-b-120v"}
@@ -56,3 +58,10 @@ def test_wiring_drawing_shows_every_wire():
 def test_tables_are_current():
     page = pages.PAGE.read_text()
     assert page == pages.rewritten(page), "run make hardware"
+
+
+def test_every_configuration_in_the_page_is_accepted():
+    examples = re.findall(r"```toml\n(.*?)```", pages.PAGE.read_text(), re.DOTALL)
+    assert len(examples) == 3
+    for text in examples:
+        assert parse(text.encode()).channels
