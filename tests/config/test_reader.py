@@ -66,7 +66,7 @@ def test_three_phases_have_default_channels():
     config = parse(b"[station]\nphases = 3\n")
     assert [(channel.name, channel.phase, channel.ain) for channel in config.channels] == [
         ("VA", "A", 0),
-        ("VB", "B", 2),
+        ("VB", "B", 3),
         ("VC", "C", 4),
     ]
     assert config.sampler_settings().scan_rate_hz == 30_000
