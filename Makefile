@@ -73,8 +73,8 @@ bench: setup ## ratios against peers or bounds in the same run
 soak: setup ## server, splitter and concentrator for 30 minutes under random clients (FOR=... seconds); ends with 1 on any loss
 	@$(BIN)/python -m tests.serve.soak --for $(or $(FOR),1800)
 
-deb: setup ## the Debian package of the daemon, dist/rpmu_VERSION_all.deb
-	@$(BIN)/python debian/build_deb.py dist
+deb: setup ## the Debian package of the daemon, dist/rpmu_VERSION_all.deb (SIGN=KEYFILE signs it for `rpmu update`)
+	@$(BIN)/python debian/build_deb.py dist $(if $(SIGN),--sign '$(SIGN)')
 
 fuzz: setup ## fuzz the C37.118 codec for 60 s (or FOR=...); what reaches new code joins the corpus that tests replay
 	@$(BIN)/python -m pip install --quiet --editable '.[fuzz]'

@@ -12,7 +12,7 @@ from rpmu.cli.main import COMMANDS, build_parser
 HEAD = """\
 .TH RPMU 1 "" "rpmu {version}" "User Commands"
 .SH NAME
-rpmu \\- open residential phasor measurement unit
+rpmu, rpmu\\-admin\\-shell \\- open residential phasor measurement unit
 .SH SYNOPSIS
 .B rpmu
 [\\fB\\-\\-host\\fR \\fIBOARD\\fR] \\fICOMMAND\\fR ...
@@ -21,6 +21,11 @@ Measures synchrophasors, frequency and ROCOF at a wall outlet and serves them as
 .SH COMMANDS
 """
 TAIL = """\
+.SH ADMINISTRATION OVER SSH
+.B rpmu\\-admin\\-shell
+is the forced command of the user rpmu\\-admin. It carries out the commands config, status, doctor, logs, update and
+calibrate show, with what they need on standard input, and refuses everything else. Every change leaves a line in the
+system's log.
 .SH EXIT STATUS
 0 ok, 1 failed, 2 usage, 3 configuration or input invalid, 4 hardware missing, 5 not time-locked.
 .SH FILES
@@ -28,6 +33,14 @@ TAIL = """\
 is the configuration until another one is applied;
 .I /var/lib/rpmu/config/current
 is the one in force from then on.
+.I /etc/rpmu/admin_keys
+has the public keys of those who administer by SSH,
+.I /etc/rpmu/update_signers
+those of the publishers of updates, in the form of
+.BR ssh\\-keygen (1)'s
+allowed signers.
+.I /etc/rpmu/nftables.conf
+says from where this machine can be reached.
 """
 
 

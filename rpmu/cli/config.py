@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import os
 import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from rpmu import config
+from rpmu.cli.running import tell
 from rpmu.config.change import Outcome, carry_out
 from rpmu.config.disk import RealDisk, put
 from rpmu.config.edit import assign, parse_assignment
@@ -190,17 +190,9 @@ def _apply(args: argparse.Namespace) -> int:
     # A change may cut the very connection that it was made over; the way back must not die with it.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     within_s = args.confirm_within or None
-    outcome = carry_out(_store(args), content, within_s, LocalHost(args.reload), _tell)
-    _tell(outcome.value)
+    outcome = carry_out(_store(args), content, within_s, LocalHost(args.reload), tell)
+    tell(outcome.value)
     return 0 if outcome is Outcome.IN_FORCE else UNDONE
-
-
-def _tell(line: str) -> None:
-    """Print a step of a change to whoever still listens; if the connection is gone, the change goes on all the same."""
-    try:
-        print(line, flush=True)
-    except OSError:
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123  until the process ends
 
 
 def _confirm(args: argparse.Namespace) -> int:

@@ -25,6 +25,7 @@ COMMANDS: dict[str, str] = {  # in the order a user meets them
     "run": "the daemon on the board",
     "status": "how the daemon on this machine is",
     "doctor": "what is wrong on this machine, and what to do",
+    "update": "install a signed package, with a way back",
     "estimate": "phasors, frequency and ROCOF of a recording",
     "pdc": "PDC tools: watch, split, concentrate, record, replay",
     "simulate": "a PMU simulator for network tests (no estimator)",
@@ -45,7 +46,7 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
     parser.add_argument(
         "--host",
         metavar="BOARD",
-        help="comes first: carry out config, status, doctor, calibrate or logs on a board, by SSH",
+        help="comes first: carry out config, status, doctor, calibrate, logs or update on a board, by SSH",
     )
     parser.add_argument("--version", action="version", version=f"rpmu {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)

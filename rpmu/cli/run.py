@@ -27,6 +27,7 @@ from rpmu.status import as_object
 HELP = "Run the daemon on the board: PRU, GPS receiver and PDCs as the configuration says."
 CONFIG_FILE = Path("/etc/rpmu/rpmu.toml")
 APPLIED_FILE = Path("/var/lib/rpmu/config/current")  # what `rpmu config apply` put into force
+log = logging.getLogger(__name__)
 IDLE_BEAT_S = 10.0  # between two words to the service manager where it has no watchdog
 
 
@@ -107,7 +108,8 @@ async def _serve(daemon: Daemon, ended: Callable[[], bool]) -> None:
     clock = asyncio.get_running_loop().time
     await daemon.start()
     try:
-        await socket.start()
+        if complaint := await socket.start():
+            log.warning("%s", complaint)
         notifier.tell("READY=1")
         beat_s = notifier.watchdog_s / 4 or IDLE_BEAT_S
         next_beat = clock() + beat_s

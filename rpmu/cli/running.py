@@ -1,13 +1,16 @@
-"""Commands that run until they are told to stop: Ctrl-C, SIGTERM or `--for S` seconds, and then end with 0.
+"""Commands that run for long: until they are told to stop, or until their work is done though nobody listens any more.
 
-The command gets an event to watch; whatever it started it stops itself, so nothing is left running.
+The first kind ends by Ctrl-C, SIGTERM or `--for S` seconds, and then with 0: the command gets an event to watch;
+whatever it started it stops itself, so nothing is left running.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import signal
+import sys
 from collections.abc import Awaitable, Callable
 
 from rpmu.errors import InputError
@@ -52,3 +55,11 @@ async def _watched(main: Main, for_s: float | None) -> int:
     if for_s is not None:
         loop.call_later(for_s, stop.set)
     return await main(stop)
+
+
+def tell(line: str) -> None:
+    """Print a step of a change to whoever still listens; if the connection is gone, the change goes on all the same."""
+    try:
+        print(line, flush=True)
+    except OSError:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123  until the process ends

@@ -127,7 +127,8 @@ async def _run(
     socket = StatusSocket(args.status_socket or default_socket(), lambda: as_object(daemon.status))
     try:
         await daemon.start()
-        await socket.start()
+        if complaint := await socket.start():
+            logging.getLogger(__name__).warning("%s", complaint)
         _say_hello(args, config, daemon, twin)
         spoke_s = 0.0
         while not stop.is_set() and (args.for_s is None or twin.elapsed_s < args.for_s):

@@ -9,16 +9,18 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from rpmu.errors import HardwareError, InputError
-from rpmu.remote.permitted import Board, permit
-from rpmu.remote.shell import MAX_STDIN_BYTES
+from rpmu.remote.permitted import MAX_CONFIGURATION_BYTES, Board, permit
+from rpmu.update.request import bundle_of, checked
 
 USER = "rpmu-admin"
 HOST = re.compile(r"([A-Za-z0-9._][A-Za-z0-9._-]*@)?[A-Za-z0-9\[:][A-Za-z0-9.:_%\]-]*")
 SSH_FAILED = 255
+WORDS_OF_UPDATE = ("status", "rollback")
 FILE_VERBS = (["config", "apply"], ["config", "check"], ["config", "diff"], ["config", "show"])
 
 
@@ -62,6 +64,8 @@ def _with_file(words: Sequence[str]) -> tuple[list[str], bytes]:
         InputError: the file cannot be read or is no configuration by its size.
     """
     sent = list(words)
+    if sent[:1] == ["update"]:
+        return _with_package(sent)
     if sent[:2] not in FILE_VERBS:
         return sent, b""
     values = {index + 1 for index, word in enumerate(sent) if word == "--confirm-within"}
@@ -73,7 +77,21 @@ def _with_file(words: Sequence[str]) -> tuple[list[str], bytes]:
         content = path.read_bytes()
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
-    if len(content) > MAX_STDIN_BYTES:
-        raise InputError(f"{path} has {len(content)} bytes, but a configuration has at most {MAX_STDIN_BYTES}")
+    if len(content) > MAX_CONFIGURATION_BYTES:
+        raise InputError(f"{path} has {len(content)} bytes, but a configuration has at most {MAX_CONFIGURATION_BYTES}")
     sent[places[0]] = "-"
+    return sent, content
+
+
+def _with_package(words: Sequence[str]) -> tuple[list[str], bytes]:
+    """Likewise for an update: a package goes after its signature.
+
+    Raises:
+        InputError: one of them cannot be read, or is none.
+    """
+    sent, content = list(words), b""
+    for index, word in enumerate(words[1:], 1):
+        if word not in WORDS_OF_UPDATE and (word == "-" or word[:1] != "-"):
+            content = checked(sys.stdin.buffer.read(), "standard input") if word == "-" else bundle_of(Path(word))
+            sent[index] = "-"
     return sent, content

@@ -17,8 +17,10 @@ from enum import Enum
 from pathlib import Path
 
 from rpmu.errors import InputError
+from rpmu.update.worker import FOLDER, MAX_BUNDLE_BYTES
 
 MAX_LINE = 4096
+MAX_CONFIGURATION_BYTES = 64 * 1024  # one with every comment has a tenth of it
 NUMBER = re.compile(r"[0-9]{1,5}(\.[0-9]{1,3})?")
 REVISION = re.compile(r"[0-9]{1,9}")
 LINES = re.compile(r"[0-9]{1,4}")
@@ -52,10 +54,17 @@ class Step:
 
 @dataclass(frozen=True)
 class Request:
-    """A permitted line: the programs to run one after the other, and whether they change anything."""
+    """A permitted line: the programs to run one after the other.
+
+    Attributes:
+        steps: the programs.
+        changes: whether they change anything.
+        max_stdin_bytes: what the administrator may send.
+    """
 
     steps: tuple[Step, ...]
     changes: bool
+    max_stdin_bytes: int = MAX_CONFIGURATION_BYTES
 
 
 @dataclass(frozen=True)
@@ -68,6 +77,8 @@ class Board:
         store: folder of revisions.
         socket: of the daemon's status.
         reload: command line that makes the daemon take a new configuration.
+        updates: folder of updates.
+        update: command line that starts an update or a rollback.
     """
 
     rpmu: tuple[str, ...] = (sys.executable, "-m", "rpmu")
@@ -75,6 +86,8 @@ class Board:
     store: Path = Path("/var/lib/rpmu/config")
     socket: Path = Path("/run/rpmu/status.sock")
     reload: str = "sudo -n /usr/bin/systemctl reload-or-restart rpmu.service"
+    updates: Path = FOLDER
+    update: str = "sudo -n /usr/bin/systemctl start rpmu-update@{job}.service"
 
     @property
     def in_force(self) -> Path:
@@ -94,6 +107,7 @@ class Verb:
         most: ... and may be.
         changes: whether it changes anything.
         usage: of the arguments, for the list of verbs.
+        max_stdin_bytes: what may be sent.
     """
 
     options: Mapping[str, re.Pattern[str]] = field(default_factory=dict)
@@ -103,6 +117,7 @@ class Verb:
     most: int = 0
     changes: bool = False
     usage: str = ""
+    max_stdin_bytes: int = MAX_CONFIGURATION_BYTES
 
 
 JSON = frozenset({"--json"})
@@ -117,6 +132,11 @@ VERBS: dict[tuple[str, ...], Verb] = {
     ("config", "confirm"): Verb(changes=True),
     ("config", "rollback"): Verb(arguments=REVISION, most=1, changes=True, usage="[REVISION]"),
     ("config", "revisions"): Verb(),
+    ("update", "status"): Verb(flags=JSON),
+    ("update", "rollback"): Verb(flags=JSON, changes=True),
+    ("update",): Verb(
+        flags=JSON, least=1, most=1, changes=True, usage="- < SIGNATURE, PACKAGE", max_stdin_bytes=MAX_BUNDLE_BYTES
+    ),
     ("status",): Verb(flags=JSON | {"--require-lock"}),
     ("doctor",): Verb(flags=JSON),
     ("logs",): Verb({"--lines": LINES}),
@@ -140,7 +160,8 @@ def permit(line: str, board: Board) -> Request:
     if name is None:
         raise RefusedError(f"{_shown(line)} is not permitted; permitted are:\n{usage()}")
     options, arguments = _sorted(name, words[len(name) :])
-    return Request(tuple(_steps(name, options, arguments, board)), VERBS[name].changes)
+    verb = VERBS[name]
+    return Request(tuple(_steps(name, options, arguments, board)), verb.changes, verb.max_stdin_bytes)
 
 
 def usage() -> str:
@@ -217,6 +238,11 @@ def _steps(name: tuple[str, ...], options: list[str], arguments: list[str], boar
             yield Step((*words, "-", *store, *reload), Feed.CLIENT)
         case ("config", "rollback"):
             yield Step((*words, *arguments, *store, *reload))
+        case ("update", "status"):
+            yield Step((*words, "--folder", str(board.updates)))
+        case ("update",) | ("update", "rollback"):
+            feed = Feed.CLIENT if arguments else Feed.NOTHING
+            yield Step((*words, *arguments, "--folder", str(board.updates), "--start", board.update), feed)
         case ("config", "confirm") | ("config", "revisions"):
             yield Step((*words, *store))
         case _:

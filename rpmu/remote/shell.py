@@ -25,7 +25,6 @@ from typing import IO, BinaryIO
 from rpmu.errors import InputError, RpmuError
 from rpmu.remote.permitted import Board, Feed, RefusedError, Request, Step, permit, usage
 
-MAX_STDIN_BYTES = 64 * 1024  # a configuration with every comment has a tenth of it
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "PYTHONSAFEPATH": "1"}
 SYSLOG = Path("/dev/log")
 
@@ -85,9 +84,9 @@ def _received(client: BinaryIO, request: Request) -> bytes:
     """
     if all(step.feed is not Feed.CLIENT for step in request.steps):
         return b""
-    content = client.read(MAX_STDIN_BYTES + 1)
-    if len(content) > MAX_STDIN_BYTES:
-        raise InputError(f"standard input has more than {MAX_STDIN_BYTES} bytes: that is no configuration of rpmu")
+    content = client.read(request.max_stdin_bytes + 1)
+    if len(content) > request.max_stdin_bytes:
+        raise InputError(f"standard input has more than {request.max_stdin_bytes} bytes: that is nothing for rpmu")
     return content
 
 

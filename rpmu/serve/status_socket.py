@@ -43,16 +43,16 @@ class StatusSocket:
         self._status = status
         self._server: asyncio.Server | None = None
 
-    async def start(self) -> bool:
-        """Begin to listen; False if another daemon already answers there, or the place cannot be written."""
+    async def start(self) -> str:
+        """Begin to listen; returns why that cannot be, which keeps no daemon from measuring, or an empty text."""
         if await asyncio.to_thread(_answers, self._path):
-            return False
+            return f"another daemon answers at {self._path}, so `rpmu status` shows that one and not this"
         try:
             self._path.unlink(missing_ok=True)
             self._server = await asyncio.start_unix_server(self._serve, self._path)
-        except OSError:
-            return False
-        return True
+        except OSError as error:
+            return f"`rpmu status` will not find this daemon: no socket at {self._path} ({error.strerror})"
+        return ""
 
     async def stop(self) -> None:
         """Stop listening and remove the socket."""

@@ -21,10 +21,11 @@ def test_it_goes_over_the_socket(tmp_path):
     async def main():
         asked = iter(range(10))
         server = StatusSocket(path, lambda: {"asked": next(asked)})
-        assert await server.start()
+        assert await server.start() == ""
         first = await asyncio.to_thread(read_status, path)
         second = await asyncio.to_thread(read_status, path)
-        assert not await StatusSocket(path, dict).start(), "a living daemon keeps its socket"
+        assert "another daemon answers" in await StatusSocket(path, dict).start(), "a living daemon keeps its socket"
+        assert "no socket at" in await StatusSocket(path.parent / "nowhere/x.sock", dict).start()
         await server.stop()
         return first, second
 
@@ -43,7 +44,7 @@ def test_a_dead_socket_is_replaced(tmp_path):
         await server.stop()
         return started, answer
 
-    assert asyncio.run(main()) == (True, {"a": 1})
+    assert asyncio.run(main()) == ("", {"a": 1})
 
 
 def test_nobody_there_is_one_sentence(tmp_path):

@@ -20,6 +20,7 @@ BUILD = [sys.executable, str(ROOT / "debian/build_deb.py")]
 pytestmark = pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="needs dpkg-deb (a Debian system)")
 
 EXPECTED = {
+    "/etc/rpmu/nftables.conf",
     "/etc/rpmu/rpmu.toml",
     "/etc/ssh/sshd_config.d/60-rpmu-admin.conf",
     "/etc/sudoers.d/rpmu-admin",
@@ -34,6 +35,11 @@ EXPECTED = {
     "/usr/lib/systemd/system/rpmu-config.service",
     "/usr/lib/systemd/system/rpmu-pru.service",
     "/usr/lib/systemd/system/rpmu.service",
+    "/usr/lib/systemd/system/rpmu-firewall.service",
+    "/usr/lib/systemd/system/rpmu-update-recover.service",
+    "/usr/lib/systemd/system/rpmu-update@.service",
+    "/usr/lib/systemd/system.conf.d/50-rpmu-watchdog.conf",
+    "/usr/lib/systemd/journald.conf.d/50-rpmu-journal.conf",
     "/usr/lib/sysusers.d/rpmu.conf",
     "/usr/lib/tmpfiles.d/rpmu.conf",
     "/usr/lib/udev/rules.d/70-rpmu.rules",
@@ -94,7 +100,7 @@ def test_control(deb):
 def test_contents(deb):
     listing = subprocess.run(["dpkg-deb", "-c", str(deb)], capture_output=True, text=True, check=True).stdout
     lines = [line.split(maxsplit=5) for line in listing.splitlines()]
-    names = {line[5].removeprefix(".") for line in lines}
+    names = {line[5].removeprefix(".").split(" -> ")[0] for line in lines}
     assert names >= EXPECTED
     assert not [name for name in names if "twin" in name or "__pycache__" in name or name.endswith(".so")]
     assert {line[1] for line in lines} == {"root/root"}
@@ -108,6 +114,14 @@ def test_configuration_files_are_kept_on_upgrade(deb, tmp_path):
     for script in ("postinst", "prerm", "postrm"):
         assert (tmp_path / script).stat().st_mode & stat.S_IXUSR
         subprocess.run(["sh", "-n", str(tmp_path / script)], check=True)
+
+
+def test_lintian_has_nothing_to_say(deb):
+    if shutil.which("lintian") is None:
+        pytest.skip("needs lintian (Debian package lintian)")
+    words = ["lintian", "--allow-root", "--fail-on", "error,warning", str(deb)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout
 
 
 def test_sudo_would_take_its_file(installed):

@@ -25,7 +25,7 @@ def test_it_is_a_command(line):
     host, words = split_host(shlex.split(line.split(">")[0])[1:])
     build_parser(only=words[0]).parse_args(words)
     if host is not None:
-        permit(shlex.join("-" if word.endswith(".toml") else word for word in words), Board())
+        permit(shlex.join("-" if word.endswith((".toml", ".deb")) else word for word in words), Board())
 
 
 def test_its_settings_are_valid(tmp_path):

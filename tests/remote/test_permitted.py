@@ -29,6 +29,11 @@ GOOD = [
     "config rollback",
     "config rollback 12",
     "config revisions",
+    "update -",
+    "update --json -",
+    "update status",
+    "update status --json",
+    "update rollback",
     "status --json",
     "status --require-lock",
     "doctor --json",
@@ -64,6 +69,14 @@ BAD = [
     "config set --reload=x",
     "config set /etc/shadow a=b",
     "config set a=b",
+    "update",
+    "update /tmp/x.deb",
+    "update - -",
+    "update - --start 'rm -rf /'",
+    "update - --folder /tmp",
+    "update status rollback",
+    "update rollback 1",
+    "update recover",
     "status --socket /tmp/x",
     "doctor --root /tmp",
     "doctor --config /etc/shadow",
@@ -119,7 +132,7 @@ def test_every_verb_is_tried_above():
 
 def test_only_changes_are_changes():
     changing = {line for line in GOOD if permit(line, BOARD).changes}
-    assert changing == {line for line in GOOD if re.search("set|apply|confirm$|rollback", line)}
+    assert changing == {line for line in GOOD if re.search("set|apply|confirm$|rollback|update.* -$", line)}
 
 
 def test_the_administrator_cannot_choose_store_or_reload():
@@ -147,7 +160,8 @@ LINES = st.one_of(
         lambda pair: f"{pair[0]} {shlex.join(word for word in pair[1] if chr(0) not in word)}"
     ),
 )
-OURS = {str(path) for path in (*BOARD.files, BOARD.store, BOARD.socket)} | {BOARD.reload, "/usr/bin/journalctl"}
+OURS = {str(path) for path in (*BOARD.files, BOARD.store, BOARD.socket, BOARD.updates)}
+OURS |= {BOARD.reload, BOARD.update, "/usr/bin/journalctl"}
 
 
 @settings(max_examples=1500, deadline=None)

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from rpmu.remote.permitted import Board, Request, Step
-from rpmu.remote.shell import MAX_STDIN_BYTES, caller, carry_out, serve
+from rpmu.remote.permitted import MAX_CONFIGURATION_BYTES, Board, Request, Step
+from rpmu.remote.shell import caller, carry_out, serve
 
 STATION = b'[station]\nname = "ONE"\n'
 KEY = base64.b64encode(b"a public key").decode()
@@ -125,9 +125,9 @@ def test_refusals_are_told_and_logged_without_control_characters(ask):
 
 
 def test_too_much_input_is_refused_before_anything_runs(ask, board):
-    code, _, error, audit = ask("config apply - --confirm-within 0", b"#" * (MAX_STDIN_BYTES + 1))
+    code, _, error, audit = ask("config apply - --confirm-within 0", b"#" * (MAX_CONFIGURATION_BYTES + 1))
     assert code == 3
-    assert str(MAX_STDIN_BYTES) in error
+    assert str(MAX_CONFIGURATION_BYTES) in error
     assert audit[0].startswith("refused")
     assert not board.store.exists()
 

@@ -51,7 +51,7 @@ def test_hardening_is_three_or_better():
     assert float(level[1]) <= 3.0
 
 
-@pytest.mark.parametrize("unit", ["rpmu.service", "rpmu-pru.service", "rpmu-config.service"])
+@pytest.mark.parametrize("unit", sorted(path.name for path in UNITS.glob("*.service")))
 def test_units_have_no_unknown_or_misspelt_setting(unit, tmp_path):
     if ANALYZE is None:
         pytest.skip("needs systemd-analyze (Debian package systemd)")
@@ -62,6 +62,40 @@ def test_units_have_no_unknown_or_misspelt_setting(unit, tmp_path):
     ).stderr
     lines = [line for line in said.splitlines() if "not executable" not in line]  # nothing is installed here
     assert not [line for line in lines if "Unknown" in line or "Failed to parse" in line or "Invalid" in line], lines
+
+
+@pytest.mark.parametrize("file", ["50-rpmu-watchdog.conf", "50-rpmu-journal.conf"])
+def test_drop_ins_are_read_by_systemd(file, tmp_path):
+    """systemd's own reader, asked for the effective settings of a root with nothing but this file."""
+    if ANALYZE is None:
+        pytest.skip("needs systemd-analyze (Debian package systemd)")
+    main = {"50-rpmu-watchdog.conf": "systemd/system.conf", "50-rpmu-journal.conf": "systemd/journald.conf"}[file]
+    folder = tmp_path / "usr/lib" / f"{main}.d"
+    folder.mkdir(parents=True)
+    shutil.copy(UNITS / file, folder)
+    words = [ANALYZE, "cat-config", f"--root={tmp_path}", main]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert (UNITS / file).read_text().splitlines()[-1] in done.stdout
+
+
+@pytest.mark.skipif(shutil.which("nft") is None, reason="needs nft (Debian package nftables)")
+def test_the_packet_filter_is_valid_and_closed_but_for_two_ports():
+    """Loaded twice into a network of its own, as a reload does."""
+    words = [
+        "unshare",
+        "--net",
+        "sh",
+        "-c",
+        f"nft -f {UNITS}/nftables.conf; nft -f {UNITS}/nftables.conf; nft list ruleset",
+    ]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    if "Operation not permitted" in done.stderr:
+        pytest.skip("needs root to make a network of its own")
+    assert done.stderr == ""
+    assert done.stdout.count("policy drop") == 2
+    assert set(re.findall(r"(?:tcp|th) dport (\d+)", done.stdout)) == {"22", "4712"}
+    assert all("saddr" in line for line in done.stdout.splitlines() if re.search("(tcp|th) dport", line))
 
 
 def test_without_a_manager_nothing_is_said():
