@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rpmu import rooms
 from rpmu.calibrate.certificate import add_to_history
 from rpmu.calibrate.guide import Guide, by_generator
 from rpmu.calibrate.issue import IssueSettings, issue
@@ -23,7 +24,6 @@ from rpmu.calibrate.readings import Base
 from rpmu.calibrate.record import Reference
 from rpmu.calibrate.session import Session, Target
 from rpmu.config import Config
-from rpmu.estimate.bank_table import shipped_table
 from rpmu.twin.crystal import CrystalSettings
 from rpmu.twin.pruss import AdcErrors
 from rpmu.twin.tolerance import unit_of
@@ -40,7 +40,6 @@ LOCK_S = 8  # the first report comes after five seconds
 SETTLE_S = 0.08  # front end and equaliser
 CRYSTAL = CrystalSettings(ppm=58.8, walk_ppb_per_rts=0.1)  # a real board's offset (docs/accuracy.md)
 ADC = AdcErrors(noise_lsb_rms=0.5, offset_lsb=3.0, gain=1.004, inl_lsb=(0.0, 1.0, 0.0, -1.0, 0.0))
-HIGHEST_HZ = 6000.0  # half of the stream's rate
 READING_S, READING_REACH_S = 1.4, 0.3
 PLAN = tuple(Target(f, 1.0) for f in (-5.0, -2.0, 0.0, 2.0, 5.0))  # Hz from nominal, share of the nominal voltage
 LEVELS = tuple(Target(0.0, level) for level in (0.1, 0.2, 0.5, 1.2))
@@ -187,10 +186,10 @@ class TwinJob:
             return self._judge(config)
 
     def _judge(self, config: Config) -> list[Result]:
-        cases = _thinned(build_cases(self.task, self.phases, thin=True, highest_hz=HIGHEST_HZ), self.points)
+        highest_hz = float(config.sampler_settings().sample_rate_hz) / 2
+        cases = _thinned(build_cases(self.task, self.phases, thin=True, highest_hz=highest_hz), self.points)
         steps = step_points(self.task, self.offsets, self.steps) if self.offsets else []
-        table = shipped_table(self.task.nominal_hz, self.task.performance_class, self.task.rate)
-        window_s = len(table.taps[0]) * table.decimation / table.sample_rate_hz
+        window_s, _ = rooms.window_and_delay_s(config, rooms.calibration(config))
         points = [(p.signal, p.span_s) for p in (*cases, *steps)]
         entries, outcome = _play(self.unit, config, points, 0.5 * window_s + SETTLE_S)
         assert outcome.status.drops == 0, f"{self}: {outcome.status.drops} lost"
