@@ -24,6 +24,7 @@ from rpmu.twin.faults import FAULTS, parse_faults
 from rpmu.twin.pacing import Pacer, next_whole_second_ns, parse_speed
 from rpmu.twin.pty_port import PtyPort
 from rpmu.twin.scoreboard import Score, Scoreboard
+from rpmu.twin.stand_in import LOOK_S, StandIn
 from rpmu.twin.tolerance import unit_of
 from rpmu.twin.world import Twin, TwinSettings
 
@@ -63,6 +64,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="NAME@S[+S][=X]",
         help=f"something that goes wrong S seconds after the start: {', '.join(FAULTS)}; may be repeated",
     )
+    parser.add_argument(
+        "--stand-in",
+        type=Path,
+        metavar="FOLDER",
+        help="no daemon: put the PRU's memory and the receiver's port into FOLDER, for `rpmu run` in another process",
+    )
     parser.add_argument("--status-socket", type=Path, metavar="PATH", help="where `rpmu status` finds it")
     parser.add_argument("--json", action="store_true", help="one JSON object a second instead of a line")
 
@@ -74,7 +81,8 @@ def run(args: argparse.Namespace) -> int:
     speed = parse_speed(args.speed)
     check_for(args.for_s)  # in the twin's own seconds, which `_run` counts
     settings = _settings(args, config)
-    return run_until_told(lambda stop: _run(args, config, settings, speed, stop))
+    job = _run if args.stand_in is None else _stand_in
+    return run_until_told(lambda stop: job(args, config, settings, speed, stop))
 
 
 def _config(args: argparse.Namespace) -> Config:
@@ -144,6 +152,26 @@ async def _run(
         await daemon.stop()
     finally:
         await socket.stop()
+        pacer.close()
+        twin.close()
+    return 0
+
+
+async def _stand_in(
+    args: argparse.Namespace, _config: Config, settings: TwinSettings, speed: float, stop: asyncio.Event
+) -> int:
+    """The hardware alone."""
+    line = PtyPort()
+    twin = Twin(settings, line)
+    pacer = Pacer(twin, speed)
+    try:
+        stand_in = StandIn(args.stand_in, twin.pruss, line.device)
+        print(f"rpmu twin: a board's hardware in {args.stand_in}; outlet: {args.source}", flush=True)
+        while not stop.is_set() and (args.for_s is None or twin.elapsed_s < args.for_s):
+            await pacer.pace(LOOK_S)
+            if event := stand_in.obey():
+                print(f"{_utc(twin.now_ns // NS_PER_S)}  PRU0 {event}", flush=True)
+    finally:
         pacer.close()
         twin.close()
     return 0

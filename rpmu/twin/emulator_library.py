@@ -109,6 +109,8 @@ _SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "register": (_UINT32, (_HANDLE, _INT, _INT)),
     "set_register": (None, (_HANDLE, _INT, _INT, _UINT32)),
     "memory": (_HANDLE, (_HANDLE, _INT, ctypes.POINTER(_SIZE))),
+    "share": (None, (_HANDLE, _HANDLE)),
+    "filter": (None, (_F64, _F64, _SIZE, _F64, _F64, _F64, _SIZE)),
     "host_read": (ctypes.c_bool, (_HANDLE, _UINT32, ctypes.POINTER(_UINT32))),
     "host_write": (ctypes.c_bool, (_HANDLE, _UINT32, _UINT32)),
     "add_waveform": (

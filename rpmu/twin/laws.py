@@ -13,7 +13,6 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import CubicHermiteSpline
 
 from rpmu.twin.signals import NS_PER_S
 
@@ -199,6 +198,17 @@ class Lines:
         return np.asarray(np.cos(angle) @ self.amplitude)
 
 
+def cubic(knots: Floats, values: Floats, slopes: Floats, at: Floats) -> Floats:
+    """The cubics through values and slopes at evenly spaced knots (Hermite), float64 [n], at the instants `at`."""
+    step = knots[1] - knots[0]
+    position = (at - knots[0]) / step
+    left = np.clip(position.astype(np.intp), 0, len(knots) - 2)
+    u = position - left
+    low, high = values[left], values[left + 1]
+    rise, entry, leave = high - low, slopes[left] * step, slopes[left + 1] * step
+    return np.asarray(low + u * (entry + u * (3.0 * rise - 2.0 * entry - leave + u * (entry + leave - 2.0 * rise))))
+
+
 @dataclass(frozen=True)
 class WanderLaw:
     """A grid's frequency and voltage as they wander about their means.
@@ -227,7 +237,7 @@ class WanderLaw:
         low, high = float(dt_s.min()), float(dt_s.max())
         knots = np.linspace(low, high, 2 + int((high - low) / self.knot_s))
         values, slopes = lines(start_ns, knots, order), lines(start_ns, knots, order + 1)
-        return np.asarray(CubicHermiteSpline(knots, values, slopes)(dt_s))
+        return cubic(knots, values, slopes, dt_s)
 
     def envelope(self, start_ns: int, dt_s: Floats) -> tuple[Floats, Floats]:
         """See `Law`."""

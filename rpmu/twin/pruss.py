@@ -99,6 +99,23 @@ class Pruss:
         block.owner = self._memory_owner  # type: ignore[attr-defined]  # keeps the emulator alive as long as the view
         return memoryview(block).cast("B").cast("I")
 
+    def share(self, memory: memoryview) -> None:
+        """Let the shared RAM be memory that another process sees too; `shared_ram` shows it from then on.
+
+        Args:
+            memory: 12 KB in whole words, writable; its content is replaced by what the shared RAM holds.
+
+        Raises:
+            InputError: it has another size.
+        """
+        if memory.nbytes != self.shared_ram.nbytes:
+            raise InputError(f"the shared RAM has {self.shared_ram.nbytes} bytes, not {memory.nbytes}")
+        block = (ctypes.c_uint32 * (memory.nbytes // 4)).from_buffer(memory)
+        with self._lock:
+            self._library.emulator_share(self._handle, ctypes.addressof(block))
+        self._shared = block  # keeps it mapped
+        self.shared_ram = memory
+
     # ---- firmware ----
 
     def load(self, core: int, image: bytes) -> None:

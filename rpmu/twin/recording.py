@@ -8,6 +8,7 @@ there; what was done is said in `notes`. Nobody knows the truth of a recording, 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import signal
 
 from rpmu.errors import InputError
 from rpmu.record import read_waveform
@@ -28,14 +28,16 @@ PASSBAND = 0.47  # of the recording's sampling rate
 FADE_CYCLES = 6
 
 
-def _design() -> Floats:
+@functools.cache
+def _taps() -> Floats:
     """Low-pass at half the recording's rate for the eightfold rate: flat to 0.47, 80 dB down from 0.53."""
+    from scipy import signal  # here, and only here and below: the other sources do without
+
     beta = signal.kaiser_beta(80.0)
     taps = signal.firwin(2 * HALF_TAPS * UPSAMPLING + 1, 1.0 / UPSAMPLING, window=("kaiser", beta))
     return np.asarray(UPSAMPLING * taps, dtype=np.float64)
 
 
-TAPS = _design()
 REACH = HALF_TAPS + 2  # samples needed beyond the instants wanted
 _NODES = np.arange(-2, 4)
 _LAGRANGE = np.stack(  # polynomial coefficients, lowest power first, of the six Lagrange basis functions
@@ -56,7 +58,9 @@ def interpolate(window: Floats, position: Floats) -> Floats:
     Returns:
         float64 [..., m].
     """
-    fine = signal.upfirdn(TAPS, window, up=UPSAMPLING, axis=-1)
+    from scipy import signal
+
+    fine = signal.upfirdn(_taps(), window, up=UPSAMPLING, axis=-1)
     at = position * UPSAMPLING + HALF_TAPS * UPSAMPLING  # the filter's delay
     base = np.floor(at).astype(np.intp)
     weights = np.polynomial.polynomial.polyval(at - base, _LAGRANGE.T)  # [6, m]

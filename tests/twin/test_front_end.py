@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import linalg, signal
 
 from rpmu.calibrate import load_profile
 from rpmu.calibrate.profile import profile_names
-from rpmu.twin.front_end import AnalogChain
+from rpmu.twin.front_end import UNHOLD, AnalogChain, HeldFilter, exponential, held
 
 STEP_S = 5e-6
 QUIET = {"noise_v_per_rthz": 0.0}
@@ -91,3 +92,27 @@ def test_noise_density():
     profile = load_profile("thesis-100hz")
     y = AnalogChain(replace(profile, noise_v_per_rthz=1e-6, rc_pole_hz=np.inf)).run(np.zeros((1, 200_000)), STEP_S)[0]
     assert y.std() == pytest.approx(1e-6 * np.sqrt(100_000), rel=0.02)
+
+
+@pytest.mark.parametrize("name", profile_names())
+@pytest.mark.parametrize("step_s", [4.9e-6, STEP_S, 1e-4])
+def test_the_recursion_is_scipys(name, step_s):
+    """Coefficients and output, with the state carried over two calls, against cont2discrete and lfilter."""
+    profile = load_profile(name)
+    w0 = 2 * np.pi * profile.f0_hz
+    system = ([profile.gain * w0 * w0], [1.0, w0 / profile.q, w0 * w0])
+    b, a, _ = signal.cont2discrete(system, step_s, method="foh")
+    ours_b, ours_a = held(*map(np.asarray, system), step_s)
+    np.testing.assert_allclose(ours_a, a, rtol=1e-10)
+    np.testing.assert_allclose(ours_b, np.ravel(b), rtol=1e-7, atol=1e-14)
+    x = np.random.default_rng(1).standard_normal((2, 1000))
+    chain = HeldFilter(*system, channels=2)
+    got = np.concatenate([chain.run(x[:, :300], step_s), chain.run(x[:, 300:], step_s)], axis=-1)
+    expected = signal.lfilter(np.convolve(np.ravel(b), UNHOLD), np.ravel(a), x, axis=-1)
+    np.testing.assert_allclose(got, expected, rtol=1e-6, atol=1e-9 * profile.gain)
+
+
+@pytest.mark.parametrize("size", [1e-9, 0.03, 1.0, 7.0])
+def test_exponential(size):
+    matrix = size * np.random.default_rng(2).standard_normal((4, 4))
+    np.testing.assert_allclose(exponential(matrix), linalg.expm(matrix), rtol=1e-9, atol=1e-12)

@@ -35,6 +35,7 @@ Emulator *emulator_create(const BusTiming *bus, const AdcErrors *adc, const doub
         memcpy(e->analog.inl, inl_lsb, inl_count * sizeof *inl_lsb);
     e->analog.inl_count = inl_count;
     e->analog.errors = *adc;
+    e->shared = e->own_shared;
     e->bus = *bus;
     e->ddr_base = ddr_base;
     e->ddr_bytes = ddr_bytes;
@@ -173,6 +174,12 @@ uint8_t *emulator_memory(Emulator *e, int memory, size_t *bytes)
     case MEMORY_SHARED: *bytes = SHARED_BYTES; return e->shared;
     default: *bytes = e->ddr_bytes; return e->ddr;
     }
+}
+
+void emulator_share(Emulator *e, uint8_t *memory)
+{
+    memcpy(memory, e->shared, SHARED_BYTES);
+    e->shared = memory;
 }
 
 void emulator_statistics(const Emulator *e, Statistics *out)

@@ -128,6 +128,8 @@ uint32_t emulator_register(const Emulator *emulator, int core, int index);
 void emulator_set_register(Emulator *emulator, int core, int index, uint32_t value);
 
 uint8_t *emulator_memory(Emulator *emulator, int memory, size_t *bytes);
+/* Let the shared RAM be these 12 KB, which another process may see too; they outlive the emulator. Content is kept. */
+void emulator_share(Emulator *emulator, uint8_t *memory);
 
 /* The host's view of the PRUSS (address = offset from 0x4A300000, IRAM included) and, from 0x44E00000, of the ADC and
  * CM_WKUP; whole words, same side effects as on the chip. False: see emulator_host_fault(); it does not end the run. */
@@ -151,6 +153,11 @@ bool emulator_add_pin_edges(Emulator *emulator, int core, int bit, const double 
 
 void emulator_inject(Emulator *emulator, int event, uint64_t amount);
 void emulator_statistics(const Emulator *emulator, Statistics *out);
+
+/* Filter `count` samples: y = x * (b / a) in z, both of `taps` (at least 2) coefficients with a[0] = 1; `state` has
+ * taps - 1 words, 0 at first, and is carried on. */
+void emulator_filter(const double *b, const double *a, size_t taps, double *state, const double *x, double *y,
+                     size_t count);
 
 /* Count visits of one instruction word (at most 8 probes per core). Returns its index, or -1. */
 int emulator_add_probe(Emulator *emulator, int core, uint32_t pc);

@@ -252,7 +252,8 @@ uint32_t bus_write(Core *core, uint32_t address, const uint8_t *data, uint32_t b
 struct Emulator {
     Core core[2];
     uint8_t dram[2][DRAM_BYTES] __attribute__((aligned(8)));
-    uint8_t shared[SHARED_BYTES] __attribute__((aligned(8)));
+    uint8_t own_shared[SHARED_BYTES] __attribute__((aligned(8)));
+    uint8_t *shared;           /* own_shared, or what emulator_share() was given */
     uint8_t *ddr;
     uint32_t ddr_base, ddr_bytes;
     BusTiming bus;
