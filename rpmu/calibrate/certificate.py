@@ -210,6 +210,18 @@ def read_history(folder: Path) -> list[tuple[Path, Certificate]]:
     return history
 
 
+def check_history(folder: Path, serial: str) -> list[tuple[Path, Certificate]]:
+    """The history, if a certificate of this device may be added to it.
+
+    Raises:
+        InputError: it is broken, or of another device.
+    """
+    history = read_history(folder)
+    if history and history[-1][1].device.serial != serial:
+        raise InputError(f"{folder}: is the history of {history[-1][1].device.serial!r}, not of {serial!r}")
+    return history
+
+
 def add_to_history(folder: Path, certificate: Certificate) -> tuple[Path, Certificate]:
     """Write a certificate as the next of a history; what is there stays.
 
@@ -221,10 +233,8 @@ def add_to_history(folder: Path, certificate: Certificate) -> tuple[Path, Certif
     Raises:
         InputError: the history is broken, belongs to another device, or cannot be written.
     """
-    history = read_history(folder)
+    history = check_history(folder, certificate.device.serial)
     last = history[-1][1] if history else None
-    if last is not None and last.device.serial != certificate.device.serial:
-        raise InputError(f"{folder}: is the history of {last.device.serial!r}, not of {certificate.device.serial!r}")
     number = _number_of(history[-1][0].name) + 1 if history else 1
     issue = replace(certificate.certificate, number=number, previous_sha256=last.sha256 if last else "")
     site = last.site if last is not None and certificate.site == Site() else certificate.site

@@ -104,6 +104,12 @@ class FitResult:
         return self.spread.expanded(DELAY)
 
     @property
+    def scatter_percent(self) -> float:
+        """Standard deviation of the readings in use about the fit."""
+        used = [r for r, why in zip(self.residual_percent, self.left_out, strict=True) if not why]
+        return float(np.sqrt(np.mean(np.square(used)) / 2))
+
+    @property
     def u_f0_percent(self) -> float:
         """Of f0."""
         return 100.0 * self.spread.expanded(F0)
@@ -145,6 +151,18 @@ def fit_front_end(readings: Sequence[Reading], settings: FitSettings) -> FitResu
         left_out[worst] = f"{100 * refit.residuals[worst]:.3g} % from what the others say (chance {chance:.0e})"
     problem.refuse_unknown(fit)
     return problem.result(fit, tuple(left_out))
+
+
+def refuse_plan(frequencies_hz: Sequence[float], settings: FitSettings) -> None:
+    """Refuse points that could not determine what is to be fitted, before anybody has measured them.
+
+    Raises:
+        DegenerateFitError: the sentence says what to add.
+        InputError: no points, or unknown parameters.
+    """
+    response = settings.nominal.response(np.asarray(frequencies_hz, dtype=np.float64))
+    readings = [Reading(f, 1.0, h) for f, h in zip(frequencies_hz, response.tolist(), strict=True)]
+    _Problem(readings, settings).refuse_degenerate()
 
 
 class _Problem:

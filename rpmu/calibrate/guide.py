@@ -18,12 +18,13 @@ import numpy as np
 
 from rpmu.c37118 import DataFrame
 from rpmu.calibrate.fit import Reading
-from rpmu.calibrate.readings import Base, Collector, generator_phasor, usable
+from rpmu.calibrate.readings import CLIPPING, Base, Collector, from_nominal, generator_phasor, usable
 from rpmu.calibrate.session import Target
 from rpmu.errors import InputError
 from rpmu.pdc.client import PdcClient
 
-SET_HZ, SET_SHARE = 0.05, 0.35  # how near to the wanted point the stream must be: an uncalibrated gain is off by much
+SET_HZ = 0.05  # how near to the wanted point the stream must be
+SET_SHARE, NEXT_SHARE = 0.35, 0.04  # at the first point the gain is unknown; then only the converter is
 KEY_NS = 100_000  # two PMUs' stamps of one instant differ by the rounding of their TIME_BASE
 WAITING_FRAMES = 1200
 BAR = 20
@@ -37,8 +38,11 @@ class Voice(Protocol):
     def want(self, target: Target, number: int, of: int) -> None:
         """What is to be connected or set now."""
 
-    def progress(self, share: float, why_not: str) -> None:
-        """How far the reading is, or what is in its way."""
+    def progress(self, share: float, note: str) -> None:
+        """How far the reading is, and what it says so far or what is in its way; with every frame."""
+
+    def waiting(self, why_not: str) -> None:
+        """What is in the way has changed; empty if nothing is any more."""
 
     def reading(self, readings: dict[str, Reading]) -> None:
         """A point is done."""
@@ -49,14 +53,16 @@ def names_of(frame: DataFrame) -> list[str]:
     return [phasor.name.strip() for phasor in frame.config.pmus[0].phasors if phasor.name.strip() != "V1"]
 
 
-def by_generator(angle_deg: float) -> Truth:
-    """The truth of a generator whose angle at every PPS is this."""
+def by_generator(angle_deg: float, started_ns: int = 0) -> Truth:
+    """The truth of a generator whose angle was this at a second, and which has run undisturbed since."""
 
     def truth(frame: DataFrame, _: DataFrame | None, target: Target) -> list[complex]:
         assert target.frequency_hz is not None, "a generator's plan has frequencies"
         assert target.voltage_v is not None, "and levels"
         nominal_hz = frame.config.pmus[0].nominal_hz
-        phasor = generator_phasor(frame.time_ns, target.frequency_hz, target.voltage_v, angle_deg, nominal_hz)
+        phasor = generator_phasor(
+            frame.time_ns, target.frequency_hz, target.voltage_v, angle_deg, nominal_hz, started_ns
+        )
         return [phasor] * len(names_of(frame))
 
     return truth
@@ -124,6 +130,8 @@ class Guide:
         seconds: of one reading.
         voice: whom to talk to.
         keep: called with every reading, to store it.
+        gain: of the first channel against what the PMU runs with, once a reading has told; 0 before.
+        may_invert: see `Collector`.
     """
 
     base: Base
@@ -132,9 +140,13 @@ class Guide:
     seconds: float
     voice: Voice
     keep: Callable[[dict[str, Reading], Target], None]
-    _collector: Collector | None = None
-    _done: int = 0
-    _asked: bool = field(default=False)
+    gain: float = 0.0
+    may_invert: bool = False
+    waiting_for: str = field(default="", init=False)
+    _collector: Collector | None = field(default=None, init=False)
+    _done: int = field(default=0, init=False)
+    _asked: bool = field(default=False, init=False)
+    _clipped: int = field(default=0, init=False)
 
     @property
     def finished(self) -> bool:
@@ -153,33 +165,58 @@ class Guide:
             self._asked = True
             self.voice.want(target, self._done + 1, len(self.plan))
         why_not = usable(frame) or self._not_set(frame, target) or (other is not None and _refused(other)) or ""
+        self._count_clipped(why_not, collector.needed)
+        self._say_why(why_not, collector)
         if why_not:
-            if why_not != "clipped":
-                collector.restart()
-            self.voice.progress(collector.progress, why_not)
             return
         pmu = frame.pmus[0]
         collector.add(pmu.phasors, self.truth(frame, other, target), pmu.frequency_hz)
-        self.voice.progress(collector.progress, "")
+        self.voice.progress(collector.progress, collector.so_far)
         readings = collector.take()
         if readings is not None:
             self.keep(readings, target)
             self.voice.reading(readings)
+            self.gain = self.base.gain_of(collector.channels[0], readings[collector.channels[0]])
             self._done += 1
             self._asked = False
+
+    def _say_why(self, why_not: str, collector: Collector) -> None:
+        """Tell what is in the way, and forget what was collected before it came."""
+        if why_not:
+            collector.restart()
+            self.voice.progress(collector.progress, why_not)
+        if why_not != self.waiting_for:
+            self.waiting_for = why_not
+            self.voice.waiting(why_not)
+
+    def _count_clipped(self, why_not: str, patience: int) -> None:
+        self._clipped = self._clipped + 1 if why_not == CLIPPING else 0
+        if self._clipped > patience:
+            raise InputError(
+                "the input has been clipping for the whole length of a reading: the level is above what the front end "
+                "can take; lower it, and check that --profile is the front end that is built"
+            )
 
     def _new_collector(self, frame: DataFrame) -> Collector:
         rate = frame.config.data_rate
         per_second = float(rate) if rate > 0 else -1.0 / rate
-        return Collector(names_of(frame), self.base, max(6, round(self.seconds * per_second)))
+        nominal_hz, made_for_hz = frame.config.pmus[0].nominal_hz, self.base.profile.nominal_frequency_hz
+        if nominal_hz != made_for_hz:
+            raise InputError(
+                f"the PMU runs at nominal {nominal_hz:g} Hz, but profile {self.base.profile.name} is made for "
+                f"{made_for_hz:g} Hz: give the --profile that is built, or mend station.nominal_frequency_hz"
+            )
+        return Collector(names_of(frame), self.base, max(6, round(self.seconds * per_second)), self.may_invert)
 
     def _not_set(self, frame: DataFrame, target: Target) -> str:
         """What differs from the wanted point, in words."""
         pmu = frame.pmus[0]
         if target.frequency_hz is not None and abs(pmu.frequency_hz - target.frequency_hz) > SET_HZ:
-            return f"{pmu.frequency_hz:.2f} Hz"
-        if target.voltage_v is not None and abs(abs(pmu.phasors[0]) / target.voltage_v - 1) > SET_SHARE:
-            return f"{abs(pmu.phasors[0]):.1f} V"
+            return f"it reads {pmu.frequency_hz:.2f} Hz"
+        if target.voltage_v is not None:
+            expected, share = (target.voltage_v * self.gain, NEXT_SHARE) if self.gain else (target.voltage_v, SET_SHARE)
+            if abs(abs(pmu.phasors[0]) / expected - 1) > share:
+                return f"it reads {abs(pmu.phasors[0]):.1f} V"
         return ""
 
 
@@ -206,23 +243,25 @@ class Terminal:
         kind = "verification " if target.verify else ""
         print(f"{kind}point {number} of {of}: {self._connect}{frequency}{level}", flush=True)
 
-    def progress(self, share: float, why_not: str) -> None:
+    def progress(self, share: float, note: str) -> None:
         """See `Voice`."""
         if self._live:
             bar = "#" * round(BAR * share)
-            print(f"\r  [{bar:.<{BAR}}] {100 * share:3.0f} %  {why_not:40}", end="", file=sys.stderr, flush=True)
+            print(f"\r  [{bar:.<{BAR}}] {100 * share:3.0f} %  {note}\033[K", end="", file=sys.stderr, flush=True)
+
+    def waiting(self, why_not: str) -> None:
+        """See `Voice`; without a progress line, a line of its own."""
+        if why_not and not self._live:
+            print(f"  waiting: {why_not}", flush=True)
 
     def reading(self, readings: dict[str, Reading]) -> None:
         """See `Voice`."""
         if self._live:
             print("\r\033[K", end="", file=sys.stderr)
         for name, r in readings.items():
-            ratio = complex(r.response / self._base.front_end.response(r.frequency_hz))
-            print(
-                f"  {name}: {r.frequency_hz:.3f} Hz {r.voltage_v:.2f} V: gain {100 * (abs(ratio) - 1):+.4f} %, angle "
-                f"{math.degrees(float(np.angle(ratio))):+.4f}° from nominal, ± {100 * r.sigma:.4f} %",
-                flush=True,
-            )
+            residual = from_nominal(r.response / self._base.front_end.response(r.frequency_hz))
+            where = f"{r.frequency_hz:.3f} Hz {r.voltage_v:.2f} V"
+            print(f"  {name}: {where}: {residual} from nominal, ± {100 * r.sigma:.4f} %", flush=True)
 
 
 class JsonLines:
@@ -232,8 +271,12 @@ class JsonLines:
         """See `Voice`."""
         say("want", number=number, of=of, **target.__dict__)
 
-    def progress(self, share: float, why_not: str) -> None:
+    def progress(self, share: float, note: str) -> None:
         """See `Voice`; a program needs no bar."""
+
+    def waiting(self, why_not: str) -> None:
+        """See `Voice`."""
+        say("waiting", why=why_not)
 
     def reading(self, readings: dict[str, Reading]) -> None:
         """See `Voice`."""

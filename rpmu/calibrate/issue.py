@@ -8,21 +8,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from math import degrees, sqrt
+from math import degrees, hypot, sqrt
 
 import numpy as np
 
 from rpmu import __version__
 from rpmu.calibrate.certificate import Certificate
-from rpmu.calibrate.fit import DEFAULT, FitResult, FitSettings, Reading, fit_front_end
+from rpmu.calibrate.fit import DEFAULT, FitResult, FitSettings, Reading, fit_front_end, refuse_plan
 from rpmu.calibrate.readings import Base
 from rpmu.calibrate.record import Adc, Channel, Device, Issue, Point, Reference, Site, Uncertainty, Verification
-from rpmu.calibrate.session import Session
+from rpmu.calibrate.session import Session, Target
 from rpmu.calibrate.uncertainty import ReferenceError
 from rpmu.errors import InputError
 
 NEAR_NOMINAL = 0.15  # a level within this of the highest share of readings is fitted
 YEARS_VALID = 1
+BETWEEN_LEVELS_LSB = 0.03  # k = 2, what the level table's straight lines leave of the INL (tests/calibrate/study.py)
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def issue(session: Session, base: Base, settings: IssueSettings) -> Certificate:
     for name in session.channels:
         readings = [e.reading for e in session.entries if e.channel == name and not e.verify]
         held_back = [e.reading for e in session.entries if e.channel == name and e.verify]
-        channel, own_points = _channel(name, readings, base, settings, method == "dmm")
+        channel, own_points = channel_of(name, readings, base, settings, method == "dmm")
         channels.append(channel)
         points += own_points
         checks += [verification(channel, reading, method == "dmm") for reading in held_back]
@@ -80,7 +81,7 @@ def issue(session: Session, base: Base, settings: IssueSettings) -> Certificate:
             method,
             settings.operator,
             __version__,
-            session.path.name,
+            session.kept_name,
             session.sha256,
             ambient_c=settings.ambient_c,
             simulated=settings.simulated,
@@ -95,28 +96,45 @@ def issue(session: Session, base: Base, settings: IssueSettings) -> Certificate:
     )
 
 
-def _channel(
-    name: str, readings: Sequence[Reading], base: Base, settings: IssueSettings, magnitude_only: bool
+def check_plan(plan: Sequence[Target], base: Base, settings: IssueSettings, method: str) -> None:
+    """Refuse a plan whose points could not make a certificate, before anybody has measured them.
+
+    Raises:
+        InputError: the sentence says what to add.
+    """
+    nominal_hz, nominal_v = base.profile.nominal_frequency_hz, base.profile.nominal_voltage_v
+    points = [(t.frequency_hz or nominal_hz, t.voltage_v or nominal_v) for t in plan if not t.verify]
+    level_v = _main_level([v for _, v in points], nominal_v)
+    frequencies = [f for f, v in points if abs(v / level_v - 1) <= NEAR_NOMINAL]
+    refuse_plan(frequencies, FitSettings(base.front_end, settings.parameters, magnitude_only=method == "dmm"))
+
+
+def channel_of(
+    name: str, readings: Sequence[Reading], base: Base, settings: IssueSettings, magnitude_only: bool = False
 ) -> tuple[Channel, list[Point]]:
-    level_v = _main_level(readings, base.profile.nominal_voltage_v)
+    """One channel of a certificate from its readings, and what became of each of them.
+
+    Raises:
+        InputError: the readings do not determine what is to be fitted.
+    """
+    level_v = _main_level([r.voltage_v for r in readings], base.profile.nominal_voltage_v)
     main = [r for r in readings if abs(r.voltage_v / level_v - 1) <= NEAR_NOMINAL]
     reference = ReferenceError(settings.reference.magnitude_percent / 2, settings.reference.time_us * 1e-6 / 2)
     fit = fit_front_end(
         main,
         FitSettings(base.front_end, settings.parameters, settings.band_hz, reference, magnitude_only=magnitude_only),
     )
-    channel = _as_channel(name, fit, base)
-    volts, gains, phases = _levels(channel, [r for r in readings if r not in main], level_v)
+    channel = with_levels(_as_channel(name, fit, base), [r for r in readings if r not in main], level_v, fit, base)
     points = [_point(name, r, why) for r, why in zip(main, fit.left_out, strict=True)]
     points += [_point(name, r, "level table") for r in readings if r not in main]
-    return replace(channel, level_v=volts, level_gain=gains, level_phase_deg=phases), points
+    return channel, points
 
 
-def _main_level(readings: Sequence[Reading], nominal_v: float) -> float:
-    """The level that is fitted: the reading's nearest to nominal."""
-    if not readings:
-        raise InputError("there is no reading to fit; take some points that are not held back for verification")
-    return min((r.voltage_v for r in readings), key=lambda v: abs(v - nominal_v))
+def _main_level(levels_v: Sequence[float], nominal_v: float) -> float:
+    """The level that is fitted: the one nearest to nominal."""
+    if not levels_v:
+        raise InputError("there is no reading to fit: every point is a check point; add some with --points")
+    return min(levels_v, key=lambda v: abs(v - nominal_v))
 
 
 def _as_channel(name: str, fit: FitResult, base: Base) -> Channel:
@@ -138,15 +156,26 @@ def _as_channel(name: str, fit: FitResult, base: Base) -> Channel:
     )
 
 
-def _levels(channel: Channel, others: Sequence[Reading], level_v: float) -> tuple[tuple[float, ...], ...]:
-    """Volts, gain and phase of the level table: each other level against the fit, and 1 at the level of the fit."""
+def with_levels(channel: Channel, others: Sequence[Reading], level_v: float, fit: FitResult, base: Base) -> Channel:
+    """The channel with its level table: each other level against the fit, and 1 at the level of the fit.
+
+    An entry's uncertainty is the fit's, the scatter of points about the fit, the entry's own, and what the converter's
+    non-linearity does between two levels.
+    """
     if not others:
-        return (), (), ()
-    rows = {round(level_v, 3): 1.0 + 0j}
+        return channel
+    rows = {round(level_v, 3): (1.0 + 0j, 0.0)}
     for r in others:
-        rows[round(r.voltage_v, 3)] = complex(r.response / channel.front_end.response(r.frequency_hz))
-    volts = tuple(sorted(rows))
-    return volts, tuple(abs(rows[v]) for v in volts), tuple(degrees(float(np.angle(rows[v]))) for v in volts)
+        rows[round(r.voltage_v, 3)] = complex(r.response / channel.front_end.response(r.frequency_hz)), r.sigma
+    counts_per_v = abs(channel.gain) * sqrt(2) / base.profile.volts_per_count
+    parts = [(channel.u_tve_percent, 2 * fit.scatter_percent, 200 * rows[v][1], v) for v in sorted(rows)]
+    return replace(
+        channel,
+        level_v=tuple(sorted(rows)),
+        level_gain=tuple(abs(rows[v][0]) for v in sorted(rows)),
+        level_phase_deg=tuple(degrees(float(np.angle(rows[v][0]))) for v in sorted(rows)),
+        u_level_percent=tuple(hypot(*u, 100 * BETWEEN_LEVELS_LSB / (counts_per_v * v)) for *u, v in parts),
+    )
 
 
 def _point(name: str, reading: Reading, why: str) -> Point:

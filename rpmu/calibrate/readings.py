@@ -11,6 +11,7 @@ import cmath
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +28,9 @@ Complex = NDArray[np.complex128]
 
 NS_PER_S = 1_000_000_000
 PASSES = 3
+FRAMES_SO_FAR = 30
 UNSTABLE = 1e-3  # the two halves of a reading differ by more than this: somebody is still turning a knob
+CLIPPING = "the input clips"
 CLIPPED = 1 << STATUS_BIT_NAMES.index("INPUT CLIPPED")
 GAIN_RANGE = (0.7, 1.4)
 LARGEST_ANGLE_DEG = 20.0
@@ -53,6 +56,10 @@ class Base:
         site = cmath.exp(1j * math.radians(self.certificate.site.angle_offset_deg))
         return complex(entry.front_end.response(frequency_hz) * entry.level_response(voltage_v)) * site
 
+    def gain_of(self, channel: str, reading: Reading) -> float:
+        """What the PMU says of a reading's level, relative to the truth."""
+        return abs(reading.response / self.used(channel, reading.frequency_hz, reading.voltage_v))
+
     @property
     def front_end(self) -> FrontEnd:
         """Where fits start."""
@@ -66,24 +73,25 @@ def usable(frame: DataFrame) -> str:
         return "not in sync"
     if not all(cmath.isfinite(phasor) for phasor in pmu.phasors):
         return "without numbers"
-    return "clipped" if pmu.digitals and pmu.digitals[0] & CLIPPED else ""
+    return CLIPPING if pmu.digitals and pmu.digitals[0] & CLIPPED else ""
 
 
 def generator_phasor(
-    time_ns: int, frequency_hz: float, voltage_v: float, angle_deg: float, nominal_hz: float
+    time_ns: int, frequency_hz: float, voltage_v: float, angle_deg: float, nominal_hz: float, started_ns: int = 0
 ) -> complex:
-    """Phasor of a generator that begins every UTC second at the same angle, which takes whole Hz.
+    """Synchrophasor of a generator that has run undisturbed since a known second.
 
-    Raises:
-        InputError: not a whole number of Hz.
+    Args:
+        time_ns: UTC of the report.
+        frequency_hz: of the generator; taken as the decimal number it is written as, so that no phase is lost.
+        voltage_v: RMS.
+        angle_deg: of its sine at `started_ns`, 0 for a crest.
+        nominal_hz: of the PMU.
+        started_ns: UTC of a whole second. For whole Hz any second will do, since all are alike.
     """
-    if frequency_hz != round(frequency_hz):
-        raise InputError(
-            f"generator: {frequency_hz:g} Hz is not a whole number of Hz, so its angle would differ from one PPS to "
-            "the next; use whole Hz"
-        )
-    second = (time_ns % NS_PER_S) / NS_PER_S
-    return cmath.rect(voltage_v, math.radians(angle_deg) + 2 * math.pi * (frequency_hz - nominal_hz) * second)
+    run = Fraction(str(frequency_hz)) * Fraction(time_ns - started_ns, NS_PER_S)
+    turns = run - Fraction(str(nominal_hz)) * Fraction(time_ns % NS_PER_S, NS_PER_S)
+    return cmath.rect(voltage_v, math.radians(angle_deg) + 2 * math.pi * float(turns % 1))
 
 
 @dataclass
@@ -94,11 +102,13 @@ class Collector:
         channels: names.
         base: what the PMU runs with.
         needed: frames for a reading.
+        may_invert: a channel may be upside down against its reference.
     """
 
     channels: Sequence[str]
     base: Base
     needed: int
+    may_invert: bool = False
     _responses: list[list[complex]] = field(default_factory=list)
     _frequencies: list[float] = field(default_factory=list)
     _volts: list[float] = field(default_factory=list)
@@ -124,6 +134,15 @@ class Collector:
     def progress(self) -> float:
         """From 0 to 1."""
         return min(len(self._responses) / self.needed, 1.0)
+
+    @property
+    def so_far(self) -> str:
+        """What the first channel's newest frames say, in words."""
+        newest = self._responses[-FRAMES_SO_FAR:]
+        if not newest:
+            return ""
+        mean = complex(np.mean([row[0] for row in newest]))
+        return f"{from_nominal(mean / self.base.front_end.response(self._frequencies[-1]))} from nominal"
 
     def take(self) -> dict[str, Reading] | None:
         """The readings by channel, once there are enough frames and they are stable; begins anew after that.
@@ -158,16 +177,32 @@ class Collector:
         if not low <= abs(ratio) <= high:
             raise InputError(
                 f"{name} at {frequency_hz:.2f} Hz reads {abs(ratio):.3g} times what profile {self.base.profile.name} "
-                f"says, allowed are {low:g} to {high:g}: check the level, the wiring (swapped "
-                "channels?) and the profile"
+                f"says, allowed are {low:g} to {high:g}: check the level, the wiring (swapped channels?) and the "
+                "profile"
             )
         angle = math.degrees(cmath.phase(ratio))
+        if abs(angle) >= 180 - LARGEST_ANGLE_DEG and not self.may_invert:
+            raise InputError(
+                f"{name} at {frequency_hz:.2f} Hz is upside down ({angle:+.1f}° from its reference): turn the plug, or "
+                "swap the channel's two wires; if the channel is meant to invert, give --inverting"
+            )
         if LARGEST_ANGLE_DEG < abs(angle) < 180 - LARGEST_ANGLE_DEG:
             raise InputError(
                 f"{name} at {frequency_hz:.2f} Hz is {angle:+.1f}° from its reference, allowed are "
-                f"{LARGEST_ANGLE_DEG:g}° (or 180°, an inverting channel): the reference is "
-                "not in sync with UTC, or of another phase"
+                f"{LARGEST_ANGLE_DEG:g}°: {_likely_cause(angle)}"
             )
+
+
+def from_nominal(ratio: Complex | complex) -> str:
+    """A ratio to the nominal front end, in words."""
+    value = complex(ratio)
+    return f"gain {100 * (abs(value) - 1):+.4f} %, angle {math.degrees(cmath.phase(value)):+.4f}°"
+
+
+def _likely_cause(angle_deg: float) -> str:
+    if abs(abs(angle_deg) - 120) <= LARGEST_ANGLE_DEG:
+        return "that is another phase of the three: channels are swapped, here or at the reference"
+    return "the reference is not in sync with UTC, or measures something else"
 
 
 def _scatter(ratio: Complex) -> float:

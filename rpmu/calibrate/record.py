@@ -117,6 +117,7 @@ class Channel:
         level_v: RMS volts of the level table, rising; empty for none.
         level_gain: gain at these levels, relative to `gain`.
         level_phase_deg: phase at these levels, relative.
+        u_level_percent: expanded uncertainty (k = 2) at and between these levels, as TVE at nominal frequency.
         u_gain_percent: expanded uncertainty (k = 2) of the gain.
         u_delay_s: of the delay.
         u_f0_percent: of f0; where it is not fitted, what its tolerance was taken to be.
@@ -136,6 +137,7 @@ class Channel:
     level_v: tuple[float, ...] = bounded(0.0, 1e6, ())
     level_gain: tuple[float, ...] = bounded(0.5, 2.0, ())
     level_phase_deg: tuple[float, ...] = bounded(-30.0, 30.0, ())
+    u_level_percent: tuple[float, ...] = bounded(0.0, 1e4, (), later=True)
     u_gain_percent: float = bounded(0.0, 100.0, 100.0)
     u_delay_s: float = bounded(0.0, 1.0, 0.0)
     u_f0_percent: float = bounded(0.0, 100.0, 100.0)
@@ -147,6 +149,8 @@ class Channel:
             raise InputError(f"channel {self.name}: polarity is 0, but must be 1 or -1")
         if not len(self.level_v) == len(self.level_gain) == len(self.level_phase_deg):
             raise InputError(f"channel {self.name}: level_v, level_gain and level_phase_deg must be equally long")
+        if self.u_level_percent and len(self.u_level_percent) != len(self.level_v):
+            raise InputError(f"channel {self.name}: u_level_percent must be as long as level_v, or empty")
         if any(b <= a for a, b in zip(self.level_v, self.level_v[1:], strict=False)):
             raise InputError(f"channel {self.name}: level_v must rise")
 

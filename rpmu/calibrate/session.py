@@ -79,8 +79,14 @@ class Session:
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             found = cls(path, content["about"], [Entry(**entry) for entry in content["entries"]])
+            said = content["sha256"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(f"{path}: is not a calibration session ({error}); name another --session") from error
+        if said != found.content_sha256:
+            raise InputError(
+                f"{path}: the readings do not match their sha256, so the file was changed by hand or damaged; name "
+                "another --session and measure again"
+            )
         for key, value in about.items():
             if found.about.get(key) != value:
                 raise InputError(
@@ -95,7 +101,8 @@ class Session:
             self.entries.append(
                 Entry(channel, r.frequency_hz, r.voltage_v, r.response.real, r.response.imag, r.sigma, verify)
             )
-        content = {"schema": SCHEMA, "about": self.about, "entries": [asdict(entry) for entry in self.entries]}
+        entries = [asdict(entry) for entry in self.entries]
+        content = {"schema": SCHEMA, "about": self.about, "entries": entries, "sha256": self.content_sha256}
         draft = self.path.with_name(self.path.name + ".new")
         try:
             draft.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
@@ -120,6 +127,33 @@ class Session:
     def channels(self) -> list[str]:
         """Names of the channels, in the order they were read."""
         return list(dict.fromkeys(entry.channel for entry in self.entries))
+
+    @property
+    def content_sha256(self) -> str:
+        """Hash of what was read, whatever the layout of the file."""
+        content = json.dumps([self.about, [asdict(entry) for entry in self.entries]], sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()
+
+    @property
+    def kept_name(self) -> str:
+        """Name of its copy beside the certificate."""
+        return f"readings-{self.sha256[:12]}.json"
+
+    def keep_copy(self, path: Path) -> None:
+        """Copy the file to where it stays.
+
+        Raises:
+            InputError: it cannot be written.
+        """
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(self.path.read_bytes())
+        except OSError as error:
+            raise InputError(f"{path}: cannot be written: {error.strerror}") from error
+
+    def put_aside(self) -> None:
+        """Rename the file of what is finished, so that the same command begins anew."""
+        self.path.replace(self.path.with_suffix(".done.json"))
 
     @property
     def sha256(self) -> str:

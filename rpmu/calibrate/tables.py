@@ -21,9 +21,13 @@ T = TypeVar("T")
 _WORDS = {str: "a text", int: "a whole number", float: "a number", bool: "true or false", date: "a date, 2027-03-01"}
 
 
-def bounded(low: float, high: float, default: Any = dataclasses.MISSING) -> Any:
-    """A number (or each of a list) from `low` to `high`; without a default the key must be there."""
-    return dataclasses.field(default=default, metadata={"low": low, "high": high})
+def bounded(low: float, high: float, default: Any = dataclasses.MISSING, *, later: bool = False) -> Any:
+    """A number (or each of a list) from `low` to `high`; without a default the key must be there.
+
+    `later`: the key was added to a schema of which files exist. It is left out where it has its default, so that the
+    hash of those files stays what it was.
+    """
+    return dataclasses.field(default=default, metadata={"low": low, "high": high, "later": later})
 
 
 def chosen(*words: str, default: Any = dataclasses.MISSING) -> Any:
@@ -97,6 +101,6 @@ def render_table(header: str, table: Any) -> str:
     lines = [header]
     for field in dataclasses.fields(table):
         value = getattr(table, field.name)
-        if value is not None:
+        if value is not None and not (field.metadata.get("later") and value == field.default):
             lines.append(f"{field.name} = {toml_value(value)}")
     return "\n".join(lines) + "\n"

@@ -27,17 +27,17 @@ GAIN, DELAY, F0, Q = range(4)
 
 @dataclass(frozen=True)
 class Tolerance:
-    """What nominal values are worth, one standard deviation: R 1 % and C0G 5 % parts, uniform; a transformer's lead.
+    """What nominal values are worth where nobody has measured them.
 
     Attributes:
-        delay_s: of the delay, where nobody has measured it.
-        f0_percent: of the corner.
-        q_percent: of the quality factor.
+        delay_s: limit of the delay, anything within it as likely: a transformer's lead of up to 2 degrees.
+        f0_percent: standard deviation of the corner. Of four parts each uniform, R within 1 % and C within 5 %.
+        q_percent: of the quality factor, likewise.
     """
 
-    delay_s: float = 50e-6
-    f0_percent: float = 2.5
-    q_percent: float = 2.5
+    delay_s: float = 90e-6
+    f0_percent: float = 2.1
+    q_percent: float = 2.1
 
 
 @dataclass(frozen=True)
@@ -105,9 +105,13 @@ def draw(
         draws *= np.sqrt(freedom / rng.chisquare(freedom, DRAWS))[:, None]
     draws[:, GAIN] += 0.01 * reference.gain_percent * rng.standard_normal(DRAWS)
     draws[:, DELAY] += reference.time_s * rng.standard_normal(DRAWS)
-    sigma = {DELAY: tolerance.delay_s, F0: 0.01 * tolerance.f0_percent, Q: 0.01 * tolerance.q_percent}
+    deviations = {
+        DELAY: tolerance.delay_s * rng.uniform(-1.0, 1.0, DRAWS),
+        F0: 0.01 * tolerance.f0_percent * rng.standard_normal(DRAWS),
+        Q: 0.01 * tolerance.q_percent * rng.standard_normal(DRAWS),
+    }
     for column, parameter in enumerate(fixed):
-        wrong = sigma.get(parameter, 0.0) * rng.standard_normal(DRAWS)
+        wrong = deviations.get(parameter, np.zeros(DRAWS))
         # The true value is nominal + wrong, and the fit has answered by `follow`: errors are true minus fitted.
         draws -= np.outer(wrong, follow[:, column])
         draws[:, parameter] += wrong

@@ -11,21 +11,31 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from rpmu.calibrate.certificate import add_to_history, device_serial, read_certificate, read_history
+from rpmu.calibrate.certificate import (
+    add_to_history,
+    check_history,
+    device_serial,
+    read_certificate,
+    read_history,
+)
 from rpmu.calibrate.guide import Guide, JsonLines, Terminal, by_generator, by_multimeter, by_reference, pairs, say
-from rpmu.calibrate.issue import IssueSettings, issue, verification
-from rpmu.calibrate.profile import load_profile
+from rpmu.calibrate.issue import IssueSettings, check_plan, issue, verification
+from rpmu.calibrate.plan import generator_plan, two_numbers, verify_plan
+from rpmu.calibrate.profile import Profile, load_profile
 from rpmu.calibrate.readings import Base
 from rpmu.calibrate.record import Reference, Site
 from rpmu.calibrate.session import Session, Target
 from rpmu.calibrate.show import certificate_lines, summary
+from rpmu.cli.calibrate_options import configure
 from rpmu.cli.running import run_until_told
 from rpmu.errors import InputError, RpmuError
 from rpmu.pdc.client import PdcClient
 from rpmu.serve.addresses import parse_address
 
+__all__ = ["HELP", "configure", "run"]
+
 HELP = "Calibrate this device: guided measurements against a reference, certificates and their history."
-HISTORY = Path("/etc/rpmu/calibration")
+NS_PER_S = 1_000_000_000
 INTERRUPTED = 130
 CONNECT = {
     "generator": "set the generator (locked to the PPS) to",
@@ -33,79 +43,6 @@ CONNECT = {
     "dmm": "leave the multimeter at the same outlet;",
     "verify": "connect",
 }
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the subcommands."""
-    tools = parser.add_subparsers(dest="tool", metavar="TOOL", required=True)
-    generator = tools.add_parser("generator", help="against a generator locked to the PPS: best")
-    _add_measuring(generator)
-    _add_fitting(generator)
-    _add_points(generator, "55:120,58:120,60:120,62:120,65:120")
-    reference = tools.add_parser("reference", help="against a PMU at the same outlet")
-    _add_measuring(reference)
-    _add_fitting(reference)
-    _add_reference(reference, required=True)
-    reference.add_argument(
-        "--readings", type=int, default=3, metavar="N", help="to fit; one more verifies (default: 3)"
-    )
-    dmm = tools.add_parser("dmm", help="against a multimeter: the magnitude alone")
-    _add_measuring(dmm)
-    _add_fitting(dmm)
-    dmm.add_argument("--volts", type=float, required=True, metavar="V", help="what the multimeter reads, RMS")
-    dmm.add_argument("--readings", type=int, default=1, metavar="N", help=argparse.SUPPRESS)
-    verify = tools.add_parser("verify", help="the running PMU with its certificate, at points no fit has seen")
-    _add_measuring(verify)
-    _add_points(verify, "57:108,63:108")
-    _add_reference(verify, required=False)
-    verify.add_argument("--limit", type=float, default=0.3, metavar="PERCENT", help="TVE to pass (default: 0.3)")
-    for name, text in (("show", "a certificate in words"), ("history", "all certificates of this device")):
-        tool = tools.add_parser(name, help=text)
-        tool.add_argument("path", type=Path, nargs="?", default=HISTORY, help=f"file or folder (default: {HISTORY})")
-        tool.add_argument("--json", action="store_true", help="as JSON")
-    export = tools.add_parser("export", help="copy a certificate to a new file, checked")
-    export.add_argument("path", type=Path, help="file, or history folder for the newest")
-    export.add_argument("output", type=Path, help="new file")
-
-
-def _add_measuring(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("device", metavar="HOST:PORT", help="the running PMU that is calibrated")
-    parser.add_argument("--idcode", type=int, default=1, metavar="N", help="IDCODE of its stream (default: 1)")
-    parser.add_argument("--profile", default="reference-a-120v", metavar="NAME", help="its nominal front end")
-    parser.add_argument("--certificate", type=Path, metavar="PATH", help="what it runs with now, if not the profile")
-    parser.add_argument("--seconds", type=float, default=10.0, metavar="S", help="of one reading (default: 10)")
-    parser.add_argument("--session", type=Path, default=Path("calibration-session.json"), metavar="FILE")
-    parser.add_argument("--timeout", type=float, metavar="S", help="give up after S seconds; the session stays")
-    parser.add_argument("--json", action="store_true", help="one JSON object per event")
-
-
-def _add_fitting(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--history", type=Path, default=HISTORY, metavar="FOLDER", help=f"default: {HISTORY}")
-    parser.add_argument("--serial", metavar="S", help="of the device (default: the board's)")
-    parser.add_argument("--fit", default="gain,delay", metavar="LIST", help="of gain, delay, f0, q")
-    parser.add_argument("--band", default="55:65", metavar="LOW:HIGH", help="Hz, where the TVE is stated")
-    parser.add_argument(
-        "--reference-percent", type=float, required=True, metavar="X", help="reference's magnitude uncertainty, k = 2"
-    )
-    parser.add_argument("--reference-us", type=float, default=0.0, metavar="X", help="its time uncertainty, k = 2")
-    parser.add_argument("--reference-model", default="", metavar="TEXT", help="maker, model, serial")
-    parser.add_argument("--operator", default="", metavar="TEXT")
-    parser.add_argument("--ambient-c", type=float, metavar="C", help="temperature of the room")
-    parser.add_argument("--site-angle-deg", type=float, default=0.0, metavar="D", help="taken off every angle")
-    parser.add_argument("--leg", default="", metavar="TEXT", help="leg or phase of the outlet")
-    parser.add_argument("--simulated", action="store_true", help="this is the twin, not a real device")
-
-
-def _add_points(parser: argparse.ArgumentParser, default: str) -> None:
-    parser.add_argument("--points", default=default, metavar="HZ:V,...", help=f"whole Hz (default: {default})")
-    parser.add_argument("--verify", default="", metavar="HZ:V,...", help="points to hold back from the fit")
-    parser.add_argument("--angle-deg", type=float, default=0.0, metavar="D", help="generator's angle at the PPS")
-
-
-def _add_reference(parser: argparse.ArgumentParser, *, required: bool) -> None:
-    name = "--reference"
-    parser.add_argument(name, required=required, metavar="HOST:PORT", help="a PMU at the same outlet")
-    parser.add_argument("--reference-idcode", type=int, default=1, metavar="N", help="of its stream (default: 1)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -119,36 +56,16 @@ def run(args: argparse.Namespace) -> int:
 # --- measuring ----------------------------------------------------------------------------------------------------
 
 
-def plan_of(args: argparse.Namespace) -> list[Target]:
+def plan_of(args: argparse.Namespace, profile: Profile) -> list[Target]:
     """The points that the options ask for."""
     if args.tool == "dmm":
         return [Target(None, args.volts)] * args.readings
     if args.tool == "reference":
         return [Target(None, None)] * args.readings + [Target(None, None, verify=True)]
-    if args.tool == "verify" and args.reference is not None:
-        return [Target(None, None, verify=True)]
-    held_back = args.points if args.tool == "verify" else args.verify
-    fitted = "" if args.tool == "verify" else args.points
-    return [*_targets(fitted, verify=False), *_targets(held_back, verify=True)]
-
-
-def _targets(text: str, *, verify: bool) -> list[Target]:
-    targets = []
-    for part in filter(None, text.split(",")):
-        frequency, volts = _two_numbers("a point", part)
-        targets.append(Target(frequency, volts, verify))
-    return targets
-
-
-def _two_numbers(what: str, text: str) -> tuple[float, float]:
-    try:
-        first, second = text.split(":")
-        numbers = float(first), float(second)
-    except ValueError:
-        raise InputError(f"{what} is {text!r}, but must be two numbers such as 60:120") from None
-    if not (numbers[0] > 0 and numbers[1] > 0):
-        raise InputError(f"{what} is {text!r}, but both numbers must be positive, such as 60:120")
-    return numbers
+    if args.tool == "verify":
+        against_pmu = args.reference is not None
+        return [Target(None, None, verify=True)] if against_pmu else verify_plan(profile, args.check_points)
+    return generator_plan(profile, args.points, args.check_points)
 
 
 def _base(args: argparse.Namespace) -> Base:
@@ -159,11 +76,15 @@ def _base(args: argparse.Namespace) -> Base:
 
 
 async def _measure_and_finish(args: argparse.Namespace, stop: asyncio.Event) -> int:
-    base, plan = _base(args), plan_of(args)
-    fitting = None if args.tool == "verify" else _issue_settings(args)
+    base = _base(args)
+    plan = plan_of(args, base.profile)
+    fitting = None if args.tool == "verify" else _issue_settings(args, base.profile)
+    if fitting is not None:  # whatever would be refused at the end is refused before anybody has measured
+        check_history(args.history, fitting.serial)
+        check_plan(plan, base, fitting, args.tool)
     about = {"method": args.tool, "profile": base.profile.name, "serial": fitting.serial if fitting else ""}
     about["certificate"] = base.certificate.sha256 if base.certificate else ""
-    session = Session.open(args.session, about)
+    session = Session.open(args.session or Path(f"calibration-{args.tool}.json"), about)
     left = session.remaining(plan) if session.entries else plan
     if left and not await _measure(args, base, session, left, stop):
         done = len(plan) - len(session.remaining(plan)) if session.entries else 0
@@ -183,6 +104,8 @@ async def _measure(
         args.seconds,
         JsonLines() if args.json else Terminal(base, CONNECT[args.tool]),
         lambda readings, target: session.add(readings, target.verify),
+        gain=base.gain_of(session.entries[-1].channel, session.entries[-1].reading) if session.entries else 0.0,
+        may_invert=args.inverting,
     )
 
     async def follow() -> None:
@@ -207,8 +130,8 @@ async def _measure(
         following.result()
     if not guide.finished and not stop.is_set():
         raise RpmuError(
-            f"no stable reading within {args.timeout:g} s; what was read is in {session.path}: run the same command "
-            "again to go on"
+            f"no stable reading within {args.timeout:g} s ({guide.waiting_for or 'too little time'}); what was read is "
+            f"in {session.path}: run the same command again to go on"
         )
     return guide.finished
 
@@ -216,7 +139,17 @@ async def _measure(
 def _truth(args: argparse.Namespace) -> Any:
     if getattr(args, "reference", None) is not None:
         return by_reference
-    return by_multimeter(args.volts) if args.tool == "dmm" else by_generator(args.angle_deg)
+    return by_multimeter(args.volts) if args.tool == "dmm" else by_generator(args.angle_deg, _started_ns(args.started))
+
+
+def _started_ns(text: str | None) -> int:
+    if text is None:
+        return 0
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise InputError(f"--started is {text!r}, but must be a UTC time such as 2026-06-01T12:00:00") from None
+    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()) * NS_PER_S
 
 
 def _client(address: str, idcode: int) -> PdcClient:
@@ -227,13 +160,14 @@ def _client(address: str, idcode: int) -> PdcClient:
 # --- what comes of it ---------------------------------------------------------------------------------------------
 
 
-def _issue_settings(args: argparse.Namespace) -> IssueSettings:
+def _issue_settings(args: argparse.Namespace, profile: Profile) -> IssueSettings:
+    nominal_hz = profile.nominal_frequency_hz
     return IssueSettings(
         serial=device_serial(args.serial),
         reference=Reference(args.reference_percent, args.reference_us, model=args.reference_model),
         today=datetime.now(UTC).date(),
         parameters=tuple(args.fit.split(",")),
-        band_hz=_two_numbers("--band", args.band),
+        band_hz=(nominal_hz - 5, nominal_hz + 5) if args.band is None else two_numbers("--band", args.band),
         operator=args.operator,
         ambient_c=args.ambient_c,
         simulated=args.simulated,
@@ -242,7 +176,10 @@ def _issue_settings(args: argparse.Namespace) -> IssueSettings:
 
 
 def _finish(args: argparse.Namespace, base: Base, session: Session, settings: IssueSettings) -> int:
-    path, certificate = add_to_history(args.history, issue(session, base, settings))
+    certificate = issue(session, base, settings)
+    session.keep_copy(args.history / certificate.certificate.raw_data_file)
+    path, certificate = add_to_history(args.history, certificate)
+    session.path.unlink()  # its copy is in the history; the next calibration begins anew
     if args.json:
         say("certificate", path=str(path), sha256=certificate.sha256, tve_percent=certificate.uncertainty.tve_percent)
     else:
@@ -261,6 +198,7 @@ def _finish_verification(args: argparse.Namespace, base: Base, session: Session)
             say("verification", **asdict(found))
         else:
             print(f"{found.channel} {found.frequency_hz:.3f} Hz {found.voltage_v:.2f} V: TVE {found.tve_percent:.4f} %")
+    session.put_aside()
     if not args.json:
         print(f"{'passed' if passed else 'FAILED'}: limit {args.limit:g} % TVE")
     return 0 if passed else 1

@@ -52,11 +52,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=0,
         metavar="N",
-        help="the board with serial TWIN-N, its front end off nominal by the tolerance of its parts (default: 0, "
-        "exactly nominal)",
+        help="the board with serial TWIN-N: front end, converter and crystal off nominal by the tolerance of their "
+        "parts (default: 0, exactly nominal)",
     )
     parser.add_argument("--start", metavar="UTC", help="first instant, such as 2026-06-30T23:59:50 (default: now)")
-    parser.add_argument("--crystal-ppm", type=float, default=23.0, metavar="X", help="crystal offset (default: 23)")
+    parser.add_argument("--crystal-ppm", type=float, metavar="X", help="crystal offset (default: the unit's; 23)")
     parser.add_argument(
         "--fault",
         action="append",
@@ -94,19 +94,20 @@ def _config(args: argparse.Namespace) -> Config:
 
 
 def _settings(args: argparse.Namespace, config: Config) -> TwinSettings:
-    profile = unit_of(load_profile(rooms.profile_name(config)), args.unit)
-    voltage_v = profile.nominal_voltage_v
+    unit = unit_of(load_profile(rooms.profile_name(config)), args.unit)
+    crystal_ppm = unit.crystal_ppm if args.crystal_ppm is None else args.crystal_ppm
     return TwinSettings(
         start_ns=_start_ns(args.start),
         source=args.source,
         nominal_hz=config.station.nominal_frequency_hz,
         phases=config.station.phases,
-        voltage_v=voltage_v,
-        profile=profile,
+        voltage_v=unit.profile.nominal_voltage_v,
+        profile=unit.profile,
         mains_ain=tuple(channel.ain for channel in config.channels),
         pps_ain=config.sampling.pps_ain,
         pps_pin=config.sampling.pps_pin,
-        crystal=CrystalSettings(ppm=args.crystal_ppm, walk_ppb_per_rts=0.1),
+        crystal=CrystalSettings(ppm=crystal_ppm, walk_ppb_per_rts=0.1),
+        adc=unit.adc,
         faults=tuple(fault for text in args.fault for fault in parse_faults(text)),
         seed=args.seed,
     )

@@ -1,31 +1,56 @@
-"""Units off the line: a front end as its parts make it, not as its design says.
+"""Units off the line: a board as its parts make it, not as its design says. What calibration is there to find.
 
-R 1 %, C0G 5 %, a bias and a reference a little off, and a transformer whose lead nobody knows to a degree: what
-calibration is there to find.
+Resistors of 1 % and C0G capacitors of 5 %, each uniform; gain, f0 and Q follow from them to first order, whatever the
+design: gain = R2/R1, f0 = 1/(2 pi sqrt(R2 R3 C1 C2)), Q = sqrt(C1/C2) times what the resistors hardly move. On top a
+transformer whose ratio and lead nobody knows, a converter with its reference, offset and non-linearity, a crystal.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rpmu.calibrate.profile import Profile
 from rpmu.errors import InputError
+from rpmu.twin.pruss_values import AdcErrors
 
-GAIN_PERCENT = 3.0
-F0_PERCENT = 4.4
-Q_PERCENT = 3.0
-DELAY_S = 40e-6  # 0.9 degrees at 60 Hz
+R_PERCENT, C_PERCENT = 1.0, 5.0
+RATIO_PERCENT = 1.0  # of the transformer
+DELAY_S = 90e-6  # of the transformer: 1.9 degrees at 60 Hz
+SKEW_S = 0.5e-6  # between the RC at the PPS pin and the one at a mains pin
 BIAS_PERCENT = 1.0
+VDD_PERCENT = 1.0  # of the 1.8 V that the converter measures against
+CRYSTAL_PPM = 100.0
+OFFSET_LSB, NOISE_LSB = 2.0, 0.5
+INL_LSB = (0.5, 2.0)  # largest deviation: from good to the data sheet's limit
+CODES = 4096
+STEP_EVERY = 512  # a successive-approximation converter's capacitors do not quite match: steps where the high bits turn
+BENDS = 5
 
 
-def unit_of(profile: Profile, unit: int) -> Profile:
-    """The front end of one unit: every value uniform within its tolerance, the same for the same number.
+@dataclass(frozen=True)
+class Unit:
+    """One board.
+
+    Attributes:
+        profile: its front end.
+        adc: its converter.
+        crystal_ppm: its crystal.
+    """
+
+    profile: Profile
+    adc: AdcErrors = field(default_factory=lambda: AdcErrors(noise_lsb_rms=NOISE_LSB))
+    crystal_ppm: float = 23.0
+
+
+def unit_of(profile: Profile, unit: int) -> Unit:
+    """A unit by its number: every value uniform within its tolerance, the same for the same number.
 
     Args:
         profile: the design.
-        unit: its number; 0 is exactly the design.
+        unit: its number; 0 is exactly the design, with a converter that has nothing but noise.
 
     Raises:
         InputError: the number is negative.
@@ -33,13 +58,36 @@ def unit_of(profile: Profile, unit: int) -> Profile:
     if unit < 0:
         raise InputError(f"unit {unit}: units are numbered from 0 (exactly nominal)")
     if unit == 0:
-        return profile
-    gain, f0, q, delay, bias = np.random.default_rng([unit, 0x0FF]).uniform(-1.0, 1.0, 5).tolist()
-    return replace(
+        return Unit(profile)
+    rng = np.random.default_rng([unit, 0x0FF])
+    r1, r2, r3, r4 = (0.01 * R_PERCENT * rng.uniform(-1.0, 1.0, 4)).tolist()
+    c1, c2, c4 = (0.01 * C_PERCENT * rng.uniform(-1.0, 1.0, 3)).tolist()
+    ratio, delay, skew, bias, vdd, offset, crystal = rng.uniform(-1.0, 1.0, 7).tolist()
+    built = replace(
         profile,
-        gain=profile.gain * (1.0 + 0.01 * GAIN_PERCENT * gain),
-        f0_hz=profile.f0_hz * (1.0 + 0.01 * F0_PERCENT * f0),
-        q=profile.q * (1.0 + 0.01 * Q_PERCENT * q),
-        delay_s=profile.delay_s + DELAY_S * delay,
+        gain=profile.gain * (1.0 + r2 - r1) * (1.0 + 0.01 * RATIO_PERCENT * ratio),
+        f0_hz=profile.f0_hz * (1.0 - 0.5 * (r2 + r3 + c1 + c2)),
+        q=profile.q * (1.0 + 0.5 * (c1 - c2)),
+        rc_pole_hz=profile.rc_pole_hz * (1.0 - r4 - c4),
+        delay_s=profile.delay_s + DELAY_S * delay + SKEW_S * skew,
         bias_v=profile.bias_v * (1.0 + 0.01 * BIAS_PERCENT * bias),
     )
+    adc = AdcErrors(
+        offset_lsb=OFFSET_LSB * offset,
+        gain=1.0 + 0.01 * VDD_PERCENT * vdd,
+        noise_lsb_rms=NOISE_LSB,
+        vref_v=profile.vref_v,
+        inl_lsb=tuple(non_linearity(rng, float(rng.uniform(*INL_LSB))).tolist()),
+    )
+    return Unit(built, adc, CRYSTAL_PPM * crystal)
+
+
+def non_linearity(rng: np.random.Generator, largest_lsb: float) -> NDArray[np.float64]:
+    """A converter's integral non-linearity by its end points, float64 [CODES], LSB: a smooth bend and eight steps."""
+    x = np.arange(CODES) / (CODES - 1)
+    order = np.arange(1, BENDS + 1)
+    bend = np.sin(np.pi * np.outer(x, order)) @ (rng.standard_normal(BENDS) / order)
+    steps = np.repeat(np.cumsum(rng.standard_normal(CODES // STEP_EVERY)), STEP_EVERY)
+    table = bend / np.abs(bend).max() + 0.5 * steps / np.abs(steps).max()
+    table -= np.interp(x, [0.0, 1.0], table[[0, -1]])
+    return np.asarray(largest_lsb * table / np.abs(table).max())

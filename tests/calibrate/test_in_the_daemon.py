@@ -22,7 +22,7 @@ from rpmu.twin.tolerance import unit_of
 from tests.e2e.rig import configuration, run_chain
 
 NOMINAL = load_profile("reference-a-120v")
-UNIT = unit_of(NOMINAL, 7)
+UNIT = unit_of(NOMINAL, 7).profile
 CALIBRATED = 1 << STATUS_BIT_NAMES.index("CALIBRATED")
 
 
@@ -138,7 +138,7 @@ def test_level_table_and_site_are_taken_off():
 
 
 def test_units_differ_and_stay_the_same():
-    assert unit_of(NOMINAL, 0) == NOMINAL
-    assert unit_of(NOMINAL, 7) == UNIT != unit_of(NOMINAL, 8)
+    assert unit_of(NOMINAL, 0).profile == NOMINAL
+    assert unit_of(NOMINAL, 7) == unit_of(NOMINAL, 7) != unit_of(NOMINAL, 8)
     with pytest.raises(InputError, match="numbered from 0"):
         unit_of(NOMINAL, -1)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from datetime import date
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -117,7 +118,7 @@ def test_multimeter(tmp_path):
     assert channel.fitted == ("gain",)
     assert channel.delay_s == load_profile("reference-a-120v").front_end.delay_s
     assert channel.u_gain_percent == pytest.approx(0.5, rel=0.2)
-    assert channel.u_delay_s == pytest.approx(100e-6, rel=0.1)
+    assert channel.u_delay_s == pytest.approx(0.9545 * 90e-6, rel=0.02)
     assert channel.u_tve_percent > 3, "nobody has measured the angle"
 
 
@@ -144,7 +145,7 @@ def test_a_reading_waits_until_it_is_stable():
     ("phasor", "message"),
     [
         (12.0, "reads 0.1 times what profile reference-a-120v says.*swapped channels"),
-        (120.0 * np.exp(1j), r"is \+57.3° from its reference.*not in sync with UTC, or of another phase"),
+        (120.0 * np.exp(1j), r"is \+57.3° from its reference.*not in sync with UTC, or measures"),
     ],
 )
 def test_a_reading_that_cannot_be_is_refused(phasor, message):
@@ -155,10 +156,24 @@ def test_a_reading_that_cannot_be_is_refused(phasor, message):
         c.take()
 
 
-def test_a_generator_needs_whole_hertz():
-    assert generator_phasor(250_000_000, 61.0, 120.0, 0.0, 60.0) == pytest.approx(120j)
-    with pytest.raises(InputError, match=r"62\.3 Hz is not a whole number"):
-        generator_phasor(0, 62.3, 120.0, 0.0, 60.0)
+@pytest.mark.parametrize("frequency_hz", [61.0, 62.3, 59.999])
+def test_the_truth_of_a_generator(frequency_hz):
+    """Its synchrophasor a time after a known second: the plain definition, in exact arithmetic."""
+    started_ns, after_ns = 1_795_000_003 * 10**9, 12_345_016_000_000
+    turns = (Fraction(str(frequency_hz)) - 60) * Fraction(after_ns, 10**9)
+    expected = 120 * np.exp(1j * (np.radians(30) + 2 * np.pi * float(turns % 1)))
+    assert generator_phasor(started_ns + after_ns, frequency_hz, 120.0, 30.0, 60.0, started_ns) == pytest.approx(
+        expected
+    )
+
+
+def test_whole_hertz_need_no_start():
+    for started_s in (0, 7, 1_795_000_003):
+        phasor = generator_phasor(1_795_000_010_250_000_000, 61.0, 120.0, 0.0, 60.0, started_s * 10**9)
+        assert phasor == pytest.approx(120j)
+    tenths = [generator_phasor(1_795_000_010 * 10**9, 62.3, 120.0, 0.0, 60.0, s * 10**9) for s in (0, 10, 3)]
+    assert tenths[0] == pytest.approx(tenths[1])
+    assert abs(tenths[0] - tenths[2]) > 1
 
 
 def test_a_session_goes_on_where_it_was(tmp_path):

@@ -1,0 +1,130 @@
+"""A unit without its emulator: the twin's model in steady state, the firmware's sampling, and the real pipeline.
+
+What the full twin integrates (front end, RC, amplifier's rails) is evaluated here in closed form for a pure tone; the
+converter (gain, offset, non-linearity, noise, rounding), the scans of the unit's own crystal, the CIC and its rounding
+are the firmware's arithmetic on whole numbers; from the codes on it is `rpmu.pipeline`. About 500 times faster than the
+emulator, which is what a study of hundreds of units needs; a test holds both together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rpmu.acquire.blocks import AcquisitionInfo, SampleBlock
+from rpmu.acquire.settings import SamplerSettings
+from rpmu.calibrate.fit import Reading
+from rpmu.calibrate.profile import Profile
+from rpmu.calibrate.readings import Base, Collector
+from rpmu.estimate.settings import EstimatorSettings
+from rpmu.measurement import Measurement
+from rpmu.pipeline import Calibration, Pipeline
+from rpmu.timing import TimeMap
+from rpmu.timing.known import KnownTime
+from rpmu.twin.pruss_values import AdcErrors
+from rpmu.twin.tolerance import CODES, Unit
+
+START_NS = 1_795_000_000 * 10**9
+CIC_ORDER = 3
+Harmonics = tuple[tuple[int, float], ...]  # order, share of the fundamental
+
+
+def response(profile: Profile, frequency_hz: float) -> complex:
+    """What the twin's circuit does in steady state, RC pole and all."""
+    u = frequency_hz / profile.f0_hz
+    low_pass = profile.gain / (1 - u * u + 1j * u / profile.q)
+    rc = 1 / (1 + 1j * frequency_hz / profile.rc_pole_hz)
+    return complex(low_pass * rc * np.exp(-2j * np.pi * frequency_hz * profile.delay_s))
+
+
+@dataclass(frozen=True)
+class Tone:
+    """The outlet: RMS volts at a frequency, with harmonics in phase."""
+
+    frequency_hz: float
+    voltage_v: float
+    harmonics: Harmonics = ()
+
+    def phasor(self, time_ns: NDArray[np.int64], nominal_hz: int) -> NDArray[np.complex128]:
+        """The synchrophasor at these instants: angle 0 at the start."""
+        seconds = (time_ns - START_NS) * 1e-9
+        return np.asarray(self.voltage_v * np.exp(2j * np.pi * (self.frequency_hz - nominal_hz) * seconds))
+
+
+@dataclass
+class Device:
+    """A unit that measures tones.
+
+    Attributes:
+        unit: what it is made of.
+        seed: of its noise.
+        time_error_ns: by which its idea of UTC is late.
+    """
+
+    unit: Unit
+    seed: int = 0
+    time_error_ns: float = 0.0
+    _rng: np.random.Generator = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._rng = np.random.default_rng([self.seed, 0xDE])
+
+    def volts(self, tone: Tone, seconds: NDArray[np.float64]) -> NDArray[np.float64]:
+        """At the ADC pin, at these seconds after the start."""
+        p = self.unit.profile
+        out = np.full_like(seconds, p.bias_v)
+        for order, share in ((1, 1.0), *tone.harmonics):
+            hz = order * tone.frequency_hz
+            h = response(p, hz) * np.sqrt(2) * tone.voltage_v * share
+            out += abs(h) * np.cos(2 * np.pi * hz * seconds + np.angle(h))
+        return np.clip(out, p.amplifier_low_v, p.amplifier_high_v)
+
+    def codes(self, volts: NDArray[np.float64]) -> NDArray[np.int64]:
+        """What the converter makes of it: the formula of `AdcErrors`."""
+        adc: AdcErrors = self.unit.adc
+        code = volts * (adc.gain / self.unit.profile.vref_v * CODES) + adc.offset_lsb
+        if adc.inl_lsb:
+            code += np.interp(code, np.linspace(0, CODES - 1, len(adc.inl_lsb)), adc.inl_lsb)
+        code += adc.noise_lsb_rms * self._rng.standard_normal(len(code))
+        return np.clip(np.floor(code + 0.5), 0, CODES - 1).astype(np.int64)
+
+    def measure(
+        self, tone: Tone, calibration: Calibration, nominal_hz: int = 60, seconds: float = 0.75
+    ) -> list[Measurement]:
+        """What the daemon reports of it, once the mid-scale is known."""
+        settings = SamplerSettings()
+        info = AcquisitionInfo(
+            1, settings.adc_clkdiv, settings.scan_adc_clocks, settings.decimation, CIC_ORDER, settings.output_shift,
+            settings.skew_adc_clocks, "0.0",
+        )  # fmt: skip
+        ns_per_scan = 1e9 / float(info.scan_rate_hz) / (1 + 1e-6 * self.unit.crystal_ppm)
+        n = round(seconds * float(info.scan_rate_hz))
+        skew_scans = float(info.skew_scans(0))
+        codes = self.codes(self.volts(tone, (np.arange(n) - skew_scans) * ns_per_scan * 1e-9))
+        comb = np.ones(info.decimation, dtype=np.int64)
+        kernel = np.convolve(np.convolve(comb, comb), comb)
+        sums = np.lib.stride_tricks.sliding_window_view(codes, len(kernel))[:: info.decimation] @ kernel
+        samples = (sums + (1 << (info.output_shift - 1))) >> info.output_shift
+        late_ns = round(self.time_error_ns)
+        keeper = KnownTime(TimeMap(0, START_NS + late_ns, ns_per_scan, 10.0))
+        rate = 60 if nominal_hz == 60 else 50
+        pipeline = Pipeline(info, keeper, EstimatorSettings(nominal_hz, "M", rate), calibration)
+        pipeline._offset.offset_v[:] = samples.mean() * info.counts_per_code * calibration.volts_per_count
+        return pipeline.feed(SampleBlock(len(kernel) - 1, samples.astype(np.uint16)[:, None], 0, 0))
+
+    def reading(
+        self, tone: Tone, base: Base, nominal_hz: int = 60, seconds: float = 0.75, truth: Tone | None = None
+    ) -> Reading:
+        """One reading of `rpmu calibrate`, against the truth, taken while the unit runs on its nominal profile."""
+        profile = base.profile
+        calibration = Calibration((profile.front_end,), profile.volts_per_count, profile.bias_v)
+        measured = [m for m in self.measure(tone, calibration, nominal_hz, seconds) if m.valid]
+        collector = Collector(["VA"], base, len(measured))
+        true = (truth or tone).phasor(np.array([m.time_ns for m in measured]), nominal_hz)
+        for m, phasor in zip(measured, true.tolist(), strict=True):
+            collector.add(m.phasors, [phasor], m.frequency_hz)
+        readings = collector.take()
+        assert readings is not None, "a steady tone is stable"
+        return readings["VA"]
