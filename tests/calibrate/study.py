@@ -216,16 +216,16 @@ def plot(found: Sequence[Found], path: Path) -> None:
     import matplotlib as mpl
 
     mpl.use("Agg")
-    mpl.rcParams["svg.hashsalt"] = "rpmu"
+    mpl.rcParams |= {"svg.hashsalt": "rpmu", "svg.fonttype": "none"}
     from matplotlib import pyplot as plt
 
     figure, axes = plt.subplots(figsize=(8, 4.5), constrained_layout=True)
-    names = list(dict.fromkeys(f.procedure for f in found))
+    names, share = list(dict.fromkeys(f.procedure for f in found)), np.arange(101)
     for name in names:
-        values = np.sort([f.after["band"] for f in found if f.procedure == name])
-        axes.semilogx(values, np.linspace(0, 100, len(values)), label=f"after {name}")
-    values = np.sort([f.before["band"] for f in found if f.procedure == names[0]])
-    axes.semilogx(values, np.linspace(0, 100, len(values)), "k--", label="before")
+        values = [f.after["band"] for f in found if f.procedure == name]
+        axes.semilogx(np.percentile(values, share), share, label=f"after {name}")
+    values = [f.before["band"] for f in found if f.procedure == names[0]]
+    axes.semilogx(np.percentile(values, share), share, "k--", label="before")
     axes.axvline(0.05, color="0.6", linewidth=0.8)
     axes.set(xlabel="largest TVE from 55 to 65 Hz at 120 V, %", ylabel="units with less, %", ylim=(0, 100))
     axes.grid(which="both", linewidth=0.3)

@@ -65,7 +65,7 @@ class Unit:
     @property
     def built(self) -> Profile:
         """The front end as its parts make it."""
-        return unit_of(load_profile(self.profile), self.number)
+        return unit_of(load_profile(self.profile), self.number).profile
 
     @property
     def adc(self) -> AdcErrors:
@@ -87,6 +87,9 @@ class Silent:
         """See `Voice`."""
 
     def progress(self, share, why_not):
+        """See `Voice`."""
+
+    def waiting(self, why_not):
         """See `Voice`."""
 
     def reading(self, readings):
