@@ -10,10 +10,13 @@ LISTEN ?= 127.0.0.1:4712
 PYTEST ?=
 CORPUS := tests/data/c37118/corpus
 
+export MIRROR
+export SECURITY_MIRROR
+export SUITES
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup emulator run test lint unit firmware oracle conformance bench soak deb fuzz format clean
+.PHONY: help setup emulator run test lint unit firmware oracle conformance bench soak deb image image-lock fuzz format clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -75,6 +78,13 @@ soak: setup ## server, splitter and concentrator for 30 minutes under random cli
 
 deb: setup ## the Debian package of the daemon, dist/rpmu_VERSION_all.deb (SIGN=KEYFILE signs it for `rpmu update`)
 	@$(BIN)/python debian/build_deb.py dist $(if $(SIGN),--sign '$(SIGN)')
+
+image: setup ## SD-card image for the board, dist/rpmu.img (root; MIRROR=http://... names another Debian archive)
+	@scripts/system-packages $$($(BIN)/python -m image tools)
+	@$(BIN)/python -m image card dist
+
+image-lock: setup ## renew image/packages.lock with the newest Debian packages (SUITES=trixie: without later updates)
+	@$(BIN)/python -m image lock
 
 fuzz: setup ## fuzz the C37.118 codec for 60 s (or FOR=...); what reaches new code joins the corpus that tests replay
 	@$(BIN)/python -m pip install --quiet --editable '.[fuzz]'
