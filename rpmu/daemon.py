@@ -5,10 +5,15 @@
 
 It reads no clock: how long to wait is the pace's matter (asyncio.sleep on a board; the twin moves its simulation on),
 and what time it is follows from PPS and NMEA. Losses are counted where they happen and shown in `status`.
+
+`reload` takes another configuration while it runs. What PDCs see is announced to them first; until its second has come
+everything goes on as it was. Then another estimator, which ran beside the first to fill its window, takes over: ring,
+PRU and time go on. Only what the PRU or the clock is told at their start begins a new run of the acquisition.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -18,70 +23,37 @@ from rpmu.acquire import AcquisitionInfo
 from rpmu.acquire.gps_port import GpsPort
 from rpmu.acquire.link import Pace, PruLink
 from rpmu.acquire.recording import Recorder
-from rpmu.acquire.ring import RingReader, RingStatistics
+from rpmu.acquire.ring import RingReader
 from rpmu.acquire.sampler import bring_up
+from rpmu.acquire.settings import SamplerSettings
 from rpmu.c37118 import ConfigFrame
-from rpmu.config import Config
+from rpmu.config import Config, Time
+from rpmu.daemon_status import DaemonStatus, StreamStatus
 from rpmu.errors import HardwareError, InputError
 from rpmu.host_time import HostTime
-from rpmu.input_level import InputStatus
 from rpmu.measurement import Measurement
-from rpmu.pipeline import Calibration, Pipeline
+from rpmu.pipeline import Calibration, Measurer, Pipeline
 from rpmu.serve import PmuServer, contents
-from rpmu.serve.statistics import ServerStatistics
 from rpmu.timing.keeper import TimeKeeper
 from rpmu.timing.receiver import pmtk_setup, ubx_setup
 from rpmu.timing.source import TimeSource
-from rpmu.timing.status import TimeStatus
 from rpmu.timing.system import SystemTimeKeeper
 
 log = logging.getLogger(__name__)
 
 
 Observer = Callable[[Measurement], None]
+OpenGps = Callable[[Config], GpsPort | None]
 
-
-@dataclass(frozen=True)
-class DaemonStatus:
-    """Everything that the daemon knows about itself at one moment.
-
-    Attributes:
-        time: state of the clock.
-        ring: what the ring delivered and lost.
-        server: clients and frames.
-        acquisition: what the firmware samples.
-        input: level of the inputs.
-        reports: measurements made.
-        invalid_reports: of them, marked invalid.
-        pru_restarts: times the firmware had to be started again; `time` and `ring` count from the last one ...
-        lost_before_restart: ... and this is what was lost in the ring before it.
-        calibrated: a certificate that holds stands behind the numbers.
-        calibration: which one, or why none, in words.
-    """
-
-    time: TimeStatus
-    ring: RingStatistics
-    server: ServerStatistics
-    acquisition: AcquisitionInfo
-    input: InputStatus
-    reports: int
-    invalid_reports: int
-    pru_restarts: int
-    lost_before_restart: int = 0
-    calibrated: bool = False
-    calibration: str = ""
-
-    @property
-    def drops(self) -> int:
-        """Samples, PPS events and frames that were lost anywhere, whoever lost them."""
-        ring = self.ring.lost_samples + self.ring.events_lost + self.lost_before_restart
-        return ring + self.server.frames_failed
+STILL_S = 3  # without a frame beyond the usual, after which there is nobody to announce a change to
 
 
 @dataclass(frozen=True)
 class _Run:
     """One run of the acquisition, from START to the next."""
 
+    settings: SamplerSettings
+    time: Time
     info: AcquisitionInfo
     reader: RingReader
     pipeline: Pipeline
@@ -90,11 +62,21 @@ class _Run:
 
 @dataclass(frozen=True)
 class _Pending:
-    """A change that is announced: until its first second everything goes on as it was, restarts of the PRU included."""
+    """A change that is on its way: until its first second everything goes on as it was, restarts of the PRU included.
+
+    Attributes:
+        config: of the PMU.
+        calibration: of its channels.
+        stream: its configuration frame.
+        from_soc: its first second; 0 for as soon as possible.
+        restarts: whether it needs a new run of the acquisition.
+    """
 
     config: Config
+    calibration: Calibration
     stream: ConfigFrame
     from_soc: int
+    restarts: bool
 
 
 @dataclass(frozen=True)
@@ -125,6 +107,7 @@ class Daemon:
         pace: waits.
         observer: called with every measurement, valid or not.
         recorder: keeps all that comes in, for a later replay.
+        open_gps: opens the receiver's port anew when its settings change; None if there is none to open.
     """
 
     def __init__(
@@ -136,6 +119,7 @@ class Daemon:
         pace: Pace,
         observer: Observer | None = None,
         recorder: Recorder | None = None,
+        open_gps: OpenGps | None = None,
     ) -> None:
         self._config = config
         self._calibration = calibration
@@ -144,17 +128,17 @@ class Daemon:
         self._pace = pace
         self._observer = observer
         self._recorder = recorder
+        self._open_gps = open_gps
+        self._receiver_of = config  # whose receiver is open
+        self._poll_interval_s = config.sampling.poll_interval_s
         self._restarts = 0
         self._earlier = _Earlier()
         self._current: _Run | None = None
-        self.stream: ConfigFrame = self._stream_of(config)
+        self.stream: ConfigFrame = rooms.stream(config, calibration)
         self._pending: _Pending | None = None
         self.server = PmuServer(
             self.stream, rooms.header_text(config), rooms.server_settings(config), rate_handler=self.change_rate
         )
-
-    def _stream_of(self, config: Config) -> ConfigFrame:
-        return contents.stream_configuration(config, *rooms.window_and_delay_s(config, self._calibration))
 
     async def start(self) -> None:
         """Listen, bring up the PRU and begin to measure.
@@ -188,8 +172,7 @@ class Daemon:
             contents.has_positive_sequence(config),
             config.server.status_analogs,
         )
-        self._prepare(pipeline)
-        self._current = _Run(info, reader, pipeline, host_time)
+        self._current = _Run(settings, config.time, info, reader, pipeline, host_time)
 
     def _time_source(self, info: AcquisitionInfo, reader: RingReader) -> tuple[TimeSource, HostTime | None]:
         """A fresh source of time, and what feeds it if that is the host's clock."""
@@ -201,7 +184,7 @@ class Daemon:
 
     def _configure_receiver(self) -> None:
         """Ask for the sentences that are read; a receiver that does not understand goes on as it is."""
-        if self._gps is not None and self._config.gps.configure:
+        if self._gps is not None and self._receiver_of.gps.configure:
             for message in (*pmtk_setup(), *ubx_setup()):
                 self._gps.write(message)
 
@@ -234,7 +217,7 @@ class Daemon:
             HardwareError: the receiver's port went away, or the PRU cannot be started again.
         """
         reader, pipeline, host_time = self._run.reader, self._run.pipeline, self._run.host_time
-        await self._pace(self._config.sampling.poll_interval_s)
+        await self._pace(self._poll_interval_s)
         items = reader.poll()
         nmea = self._gps.read() if self._gps is not None else b""
         if self._recorder is not None:
@@ -250,13 +233,50 @@ class Daemon:
         trouble = reader.trouble()
         if trouble is not None:
             await self._revive(trouble)
+        elif (due := self._pending) is not None and due.restarts and (not due.from_soc or not self._frames_flow):
+            await self._restart(due)
 
     async def _revive(self, trouble: HardwareError) -> None:
         """Start the firmware again; the time has to be found anew."""
         log.error("%s; starting it again", trouble)
         self._restarts += 1
+        await self._begin_again()
+        due = self._pending
+        if due is not None and not due.restarts:
+            self._run.pipeline.change(_measurer_of(self._run.pipeline, due.config, due.calibration), due.from_soc)
+
+    async def _begin_again(self) -> None:
         self._earlier = self._earlier.plus(self._run)
+        if self._run.host_time is not None:
+            await self._run.host_time.stop()
         await self._begin()
+
+    # ---- another configuration ----
+
+    async def reload(self, config: Config, calibration: Calibration) -> None:
+        """Go on with another configuration; `rpmu.config.effects` tells what that does to whom.
+
+        Args:
+            config: of the PMU, checked.
+            calibration: of its channels.
+
+        Raises:
+            InputError: it asks for what cannot be done; the present one goes on, as with every error here.
+            HardwareError: an address or the receiver's port cannot be had.
+        """
+        rooms.check_time(config)
+        # In threads, since both design filters and the ring must not wait.
+        stream = await asyncio.to_thread(rooms.stream, config, calibration)
+        measurer = await self._measurer(config, calibration)
+        before = self._receiver_of
+        self._use_receiver(config)
+        try:
+            await self.server.adopt(rooms.server_settings(config), rooms.header_text(config))
+        except (InputError, HardwareError):
+            self._use_receiver(before)
+            raise
+        self._poll_interval_s = config.sampling.poll_interval_s
+        self._schedule(config, calibration, stream, measurer)
 
     def change_rate(self, rate: int) -> None:
         """Another reporting rate, announced in the stream as the standard says; the time lock is kept.
@@ -266,24 +286,92 @@ class Daemon:
         """
         config = replace(self._config, station=replace(self._config.station, reporting_rate_per_s=rate))
         try:
-            rooms.estimator_settings(config)
-            change = self.server.reconfigure(self._stream_of(config))
+            measurer = _measurer_of(self._run.pipeline, config, self._calibration)
+            self._schedule(config, self._calibration, rooms.stream(config, self._calibration), measurer)
         except InputError as error:
             log.warning("reporting rate %d refused: %s", rate, error)
-            return
-        self._pending = _Pending(config, change.configuration, change.effective_soc or 0)
-        if self._current is not None:
-            self._prepare(self._current.pipeline)
 
-    def _prepare(self, pipeline: Pipeline) -> None:
-        """Let the estimator of a change that is announced run beside the present one, until its first second."""
-        if self._pending is not None:
-            pipeline.change_estimator(rooms.estimator_settings(self._pending.config), self._pending.from_soc)
+    def _schedule(
+        self, config: Config, calibration: Calibration, stream: ConfigFrame, measurer: Measurer | None
+    ) -> None:
+        """Announce a change if PDCs see it, and let it hold from a second on.
+
+        Args:
+            config: of the PMU.
+            calibration: of its channels.
+            stream: its configuration frame.
+            measurer: for the present run of the acquisition; None if it needs a new one.
+        """
+        pipeline, present = self._run.pipeline, self.stream.pmus[0].cfgcnt
+        stream = replace(stream, pmus=(replace(stream.pmus[0], cfgcnt=present),))
+        lead_s = 0 if measurer is None else pipeline.lead_s(measurer)
+        flows, now_soc = self._frames_flow, pipeline.now_soc
+        change = self.server.reconfigure(stream, planned=flows, lead_s=lead_s, now_soc=now_soc)
+        seen = change.configuration != self.stream
+        if not seen and measurer is not None and calibration == self._calibration:
+            self._config, self._pending = config, None
+            pipeline.change(None, 0)
+            return
+        unseen_soc = now_soc + 1 + lead_s if flows and now_soc is not None and measurer is not None else 0
+        from_soc = (change.effective_soc or 0) if seen else unseen_soc
+        self._pending = _Pending(config, calibration, change.configuration, from_soc, measurer is None)
+        pipeline.change(measurer, from_soc)
+
+    async def _measurer(self, config: Config, calibration: Calibration) -> Measurer | None:
+        """What a configuration measures with in the present run of the acquisition; None if it needs a new run."""
+        while True:
+            run = self._run
+            if (run.time, run.settings) != (config.time, config.sampler_settings()):
+                return None
+            measurer = await asyncio.to_thread(_measurer_of, run.pipeline, config, calibration)
+            if run is self._run:  # and was not started again meanwhile
+                return measurer
+
+    def _use_receiver(self, config: Config) -> None:
+        """Open the receiver's port anew if its settings are other ones; the clock runs on meanwhile."""
+        before = self._receiver_of
+        if self._open_gps is None or (before.gps, before.time.source) == (config.gps, config.time.source):
+            return
+        if self._gps is not None:
+            self._gps.close()  # first: only one may have the port open
+        try:
+            self._gps = self._open_gps(config)
+        except HardwareError:
+            self._gps = self._open_gps(before)
+            raise
+        self._receiver_of = config
+        self._configure_receiver()
+
+    @property
+    def _frames_flow(self) -> bool:
+        """Whether there is somebody to announce a change to: frames have gone out lately."""
+        now, last = self._run.pipeline.now_soc, self.server.last_soc
+        period_s = max(1, -self.stream.data_rate)
+        return now is not None and last is not None and now - last <= 2 * period_s + STILL_S
+
+    async def _restart(self, due: _Pending) -> None:
+        """A new run of the acquisition for a configuration that needs one."""
+        log.info("the acquisition starts anew for another configuration")
+        self._take_over(due)
+        await self._begin_again()
+
+    @property
+    def _change_in_s(self) -> float | None:
+        due, now = self._pending, self._run.pipeline.now_soc
+        if due is None or not due.from_soc:
+            return None
+        return 0.0 if now is None else float(max(0, due.from_soc - now))
+
+    def _take_over(self, due: _Pending) -> None:
+        self._config, self._calibration, self.stream, self._pending = due.config, due.calibration, due.stream, None
 
     def _send(self, measurement: Measurement) -> None:
         due = self._pending
         if due is not None and measurement.time.soc >= due.from_soc:
-            self._config, self.stream, self._pending = due.config, due.stream, None
+            if due.restarts:
+                self._pending = replace(due, from_soc=0)  # the restart comes next; of this second nothing is sent
+                return
+            self._take_over(due)
         self.server.publish(contents.data_frame(self.stream, measurement))
         if self._observer is not None:
             self._observer(measurement)
@@ -296,6 +384,7 @@ class Daemon:
             time=pipeline.time.status,
             ring=reader.statistics(),
             server=self.server.statistics,
+            stream=StreamStatus.of(self._config.station, self.stream.pmus[0].cfgcnt, self._change_in_s),
             acquisition=self._run.info,
             input=pipeline.input,
             reports=self._earlier.reports + pipeline.reports,
@@ -305,3 +394,8 @@ class Daemon:
             calibrated=pipeline.calibrated,
             calibration=self._calibration.origin,
         )
+
+
+def _measurer_of(pipeline: Pipeline, config: Config, calibration: Calibration) -> Measurer:
+    settings, sequence = rooms.estimator_settings(config), contents.has_positive_sequence(config)
+    return pipeline.measurer(settings, calibration, sequence, config.server.status_analogs)

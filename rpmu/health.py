@@ -175,7 +175,7 @@ class HealthCheck:
 
     def _await_change(self, now: Vital, now_s: float) -> None:
         """Begin anew when an announced change holds."""
-        if now.change_in_s is not None:
+        if now.change_in_s:
             self._from_s = now_s + now.change_in_s
         elif self._coming_s is not None:
             self._stretch = None

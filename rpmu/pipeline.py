@@ -11,6 +11,7 @@ skipped, so a gap in the index is a gap in time.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -82,11 +83,77 @@ class Health:
     gap_until: int = -1
 
 
+class Measurer:
+    """An estimator, and what becomes of its reports.
+
+    Args:
+        info: of the running firmware.
+        settings: of the estimator; rates and front ends are taken from `info` and `calibration`.
+        calibration: of the channels.
+        positive_sequence: whether measurements of three phases carry V1 behind the channels.
+        time_analogs: whether measurements carry sigma, crystal offset and satellites.
+        base: the calibration whose `volts_per_count` the samples were made with; None if it is this one.
+    """
+
+    def __init__(
+        self,
+        info: AcquisitionInfo,
+        settings: EstimatorSettings,
+        calibration: Calibration,
+        positive_sequence: bool = True,
+        time_analogs: bool = False,
+        base: Calibration | None = None,
+    ) -> None:
+        self.estimator = Estimator(estimator_settings(info, settings, calibration))
+        self.calibration = calibration
+        self._positive_sequence = positive_sequence
+        self._time_analogs = time_analogs
+        self._scale = 1.0 if base is None else calibration.volts_per_count / base.volts_per_count
+
+    def push(self, volts: NDArray[np.float64], first: int, sample_map: TimeMap | None) -> Reports:
+        """The reports that these samples complete; arguments as for `Estimator.push`."""
+        return self.estimator.push(volts if self._scale == 1.0 else volts * self._scale, first, sample_map)
+
+    def calibrated(self, time_ns: int) -> bool:
+        """Whether a certificate stands behind the numbers at this UTC."""
+        return self.calibration.valid and not self.calibration.expired(time_ns)
+
+    def measurements(self, reports: Reports, time: TimeSource, word: int) -> list[Measurement]:
+        """Measurements of reports, with what is known of their time, and the status word."""
+        status = time.status
+        expired = self.calibration.expired(int(reports.time_ns[-1]))
+        analogs = (status.sigma_ns, status.ppm, float(status.satellites or 0)) if self._time_analogs else ()
+        phasors = self.calibration.corrected(reports.phasors)
+        if self._positive_sequence and reports.positive_sequence is not None:
+            phasors = np.column_stack([phasors, symmetrical_components(phasors)[0]])
+        return [
+            Measurement(
+                time_ns=time_ns,
+                phasors=tuple(values),
+                frequency_hz=frequency_hz,
+                rocof_hz_per_s=rocof_hz_per_s,
+                valid=valid,
+                time=time.report_time(time_ns),
+                status_word=word,
+                analogs=analogs,
+                test_mode=self.calibration.test_mode or expired,
+            )
+            for time_ns, values, frequency_hz, rocof_hz_per_s, valid in zip(
+                reports.time_ns.tolist(),
+                phasors.tolist(),
+                reports.frequency_hz.tolist(),
+                reports.rocof_hz_per_s.tolist(),
+                reports.valid.tolist(),
+                strict=True,
+            )
+        ]
+
+
 @dataclass
 class _Successor:
-    """An estimator that takes over at a UTC second, and its reports that wait for the old one's last."""
+    """A measurer that takes over at a UTC second, and its measurements that wait for the old one's last."""
 
-    estimator: Estimator
+    measurer: Measurer
     from_soc: int
     waiting: list[Measurement] = field(default_factory=list)
 
@@ -113,7 +180,7 @@ class Pipeline:
         time_analogs: bool = False,
     ) -> None:
         self.time = keeper
-        self.estimator = Estimator(estimator_settings(info, settings, calibration))
+        self._measurer = Measurer(info, settings, calibration, positive_sequence, time_analogs)
         self.pru_fault = False
         self.invalid_reports = 0
         self.reports = 0
@@ -121,8 +188,6 @@ class Pipeline:
         self._info = info
         self._calibration = calibration
         self._offset = OffsetTracker(info.channels, float(info.sample_rate_hz), calibration.bias_v)
-        self._positive_sequence = positive_sequence
-        self._time_analogs = time_analogs
         self._volts_per_code = calibration.volts_per_count * info.counts_per_code
         full_scale = (2**ADC_BITS - 1) / info.counts_per_code
         margin = RAIL_COUNTS / info.counts_per_code
@@ -154,34 +219,76 @@ class Pipeline:
         self.invalid_reports += sum(not measurement.valid for measurement in measurements)
         return measurements
 
-    def change_estimator(self, settings: EstimatorSettings, from_soc: int) -> None:
-        """Another class or reporting rate from a UTC second on; the time lock is kept and no report is missing.
+    @property
+    def estimator(self) -> Estimator:
+        """The one whose reports are given now."""
+        return self._measurer.estimator
+
+    @property
+    def calibration(self) -> Calibration:
+        """The one that holds now."""
+        return self._measurer.calibration
+
+    def measurer(
+        self,
+        settings: EstimatorSettings,
+        calibration: Calibration,
+        positive_sequence: bool = True,
+        time_analogs: bool = False,
+    ) -> Measurer:
+        """Another way to measure the same samples, for `change`; designing its filters takes a while.
 
         Args:
-            settings: of the new estimator, as for `Pipeline`.
-            from_soc: first second of its reports; it should lie a window's length ahead.
+            settings: of the estimator, as for `Pipeline`, as is the rest.
+            calibration: of the channels.
+            positive_sequence: whether measurements of three phases carry V1.
+            time_analogs: whether measurements carry sigma, crystal offset and satellites.
 
         Raises:
             InputError: no such class or rate.
         """
-        estimator = Estimator(estimator_settings(self._info, settings, self._calibration))
-        self._successor = _Successor(estimator, from_soc)
+        return Measurer(self._info, settings, calibration, positive_sequence, time_analogs, self._calibration)
+
+    def change(self, measurer: Measurer | None, from_soc: int) -> None:
+        """Measure in another way from a UTC second on; the time lock is kept and no report is missing.
+
+        Args:
+            measurer: takes over; None to stay with the present one after all.
+            from_soc: first second of its reports; it should lie `lead_s` ahead.
+        """
+        self._successor = None if measurer is None else _Successor(measurer, from_soc)
+
+    def lead_s(self, measurer: Measurer) -> int:
+        """Whole seconds that a new measurer needs from its first sample to the first report on a full second."""
+        return math.ceil(measurer.estimator.window_s + self.estimator.group_delay_s)
+
+    @property
+    def now_soc(self) -> int | None:
+        """SOC of the newest sample; None while the time is not known."""
+        scans = self.time.map
+        return None if scans is None else self.time.report_time(scans.utc_ns_at(self._newest_scan)).soc
 
     def _estimate(self, volts: NDArray[np.float64], first: int, sample_map: TimeMap | None) -> list[Measurement]:
         """Reports of the estimator, or of the one that takes over from it, in the order of time."""
-        measurements = self._measurements(self.estimator.push(volts, first, sample_map))
+        measurements = self._measurements(self._measurer, self._measurer.push(volts, first, sample_map))
         # a slower successor took over before it came to its first second
         measurements = [measurement for measurement in measurements if measurement.time.soc >= self._from_soc]
         successor = self._successor
         if successor is None:
             return measurements
-        coming = self._measurements(successor.estimator.push(volts, first, sample_map))
+        coming = self._measurements(successor.measurer, successor.measurer.push(volts, first, sample_map))
         successor.waiting += [new for new in coming if new.time.soc >= successor.from_soc]
         old = [measurement for measurement in measurements if measurement.time.soc < successor.from_soc]
-        if len(old) == len(measurements):
+        if len(old) == len(measurements) and not self._is_past(successor.from_soc):
             return old  # the old one may have more to say, the faster new one waits
-        self.estimator, self._from_soc, self._successor = successor.estimator, successor.from_soc, None
+        self._measurer, self._from_soc, self._successor = successor.measurer, successor.from_soc, None
+        self._window = round(self.estimator.window_s * float(self._info.sample_rate_hz))
         return old + successor.waiting
+
+    def _is_past(self, soc: int) -> bool:
+        """Whether the present estimator has nothing more to say about the time before a second."""
+        now = self.now_soc
+        return now is not None and now > soc + math.ceil(self.estimator.group_delay_s)
 
     def _volts(self, block: SampleBlock) -> NDArray[np.float64]:
         """Volts at the ADC pin about mid-scale, float64 [channels, n]; NaN where scans had to be substituted."""
@@ -208,38 +315,13 @@ class Pipeline:
         if lowest.min() <= self._lowest_code or highest.max() >= self._highest_code:
             self._health = replace(self._health, clipped_until=until)
 
-    def _measurements(self, reports: Reports) -> list[Measurement]:
+    def _measurements(self, measurer: Measurer, reports: Reports) -> list[Measurement]:
         if not len(reports):
             return []
-        status = self.time.status
-        expired = self._calibration.expired(int(reports.time_ns[-1]))
-        self.calibrated = self._calibration.valid and not expired
-        word = self._status_word(status)
-        analogs = (status.sigma_ns, status.ppm, float(status.satellites or 0)) if self._time_analogs else ()
-        phasors = self._calibration.corrected(reports.phasors)
-        if self._positive_sequence and reports.positive_sequence is not None:
-            phasors = np.column_stack([phasors, symmetrical_components(phasors)[0]])
-        return [
-            Measurement(
-                time_ns=time_ns,
-                phasors=tuple(values),
-                frequency_hz=frequency_hz,
-                rocof_hz_per_s=rocof_hz_per_s,
-                valid=valid,
-                time=self.time.report_time(time_ns),
-                status_word=word,
-                analogs=analogs,
-                test_mode=self._calibration.test_mode or expired,
-            )
-            for time_ns, values, frequency_hz, rocof_hz_per_s, valid in zip(
-                reports.time_ns.tolist(),
-                phasors.tolist(),
-                reports.frequency_hz.tolist(),
-                reports.rocof_hz_per_s.tolist(),
-                reports.valid.tolist(),
-                strict=True,
-            )
-        ]
+        calibrated = measurer.calibrated(int(reports.time_ns[-1]))
+        if measurer is self._measurer:
+            self.calibrated = calibrated
+        return measurer.measurements(reports, self.time, self._status_word(self.time.status, calibrated))
 
     @property
     def input(self) -> InputStatus:
@@ -250,13 +332,13 @@ class Pipeline:
     def _clipped(self) -> bool:
         return (self._next_index or 0) <= self._health.clipped_until
 
-    def _status_word(self, status: TimeStatus) -> int:
+    def _status_word(self, status: TimeStatus, calibrated: bool) -> int:
         index = self._next_index or 0
         return status_word(
             gps_fix=status.fix > 0,
             pps_present=status.seconds_since_pps < PPS_PRESENT_S,
             time_locked=status.locked,
-            calibrated=self.calibrated,
+            calibrated=calibrated,
             input_clipped=self._clipped,
             ring_gap=index <= self._health.gap_until,
             pru_fault=self.pru_fault,

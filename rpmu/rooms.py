@@ -13,6 +13,7 @@ from typing import Literal
 
 from rpmu import __version__
 from rpmu.acquire.blocks import ADC_BITS
+from rpmu.c37118 import ConfigFrame
 from rpmu.calibrate.certificate import Certificate, device_serial, read_certificate
 from rpmu.calibrate.profile import load_profile
 from rpmu.calibrate.show import summary
@@ -21,6 +22,7 @@ from rpmu.errors import InputError
 from rpmu.estimate import Estimator, EstimatorSettings
 from rpmu.pipeline import Calibration
 from rpmu.serve import AccessList, Endpoint, Limits, ServerSettings, SpontaneousTarget, TlsSettings, parse_address
+from rpmu.serve.contents import stream_configuration
 from rpmu.timing.leap import LeapSchedule, parse_leap_file
 from rpmu.timing.settings import TimingSettings
 
@@ -51,6 +53,15 @@ def window_and_delay_s(config: Config, calibration: Calibration) -> tuple[float,
     return estimator.window_s, estimator.group_delay_s
 
 
+def stream(config: Config, calibration: Calibration) -> ConfigFrame:
+    """The configuration frame of the stream.
+
+    Raises:
+        InputError: no such class or rate.
+    """
+    return stream_configuration(config, *window_and_delay_s(config, calibration))
+
+
 def timing_settings(config: Config) -> TimingSettings:
     """Constants and limits of time."""
     time = config.time
@@ -64,6 +75,16 @@ def timing_settings(config: Config) -> TimingSettings:
         lock_limit_ns=time.lock_limit_ns,
         holdover_limit_ns=time.holdover_limit_ns,
     )
+
+
+def check_time(config: Config) -> None:
+    """Find what only the timing room finds.
+
+    Raises:
+        InputError: a setting that it refuses, or a leap-second file that cannot be read.
+    """
+    timing_settings(config)
+    leap_schedule(config)
 
 
 def _pps_input(config: Config) -> Literal["adc", "pin"]:

@@ -11,7 +11,7 @@ import os
 import socket
 from collections.abc import Mapping
 
-from rpmu.daemon import DaemonStatus
+from rpmu.daemon_status import DaemonStatus
 from rpmu.timing.states import LockState
 
 

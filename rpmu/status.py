@@ -11,7 +11,7 @@ from dataclasses import asdict
 from enum import Enum
 from typing import Any
 
-from rpmu.daemon import DaemonStatus
+from rpmu.daemon_status import DaemonStatus
 
 
 def plain(value: Any) -> Any:

@@ -15,7 +15,8 @@ from rpmu.acquire.gps_port import SerialGpsPort
 from rpmu.calibrate.profile import load_profile
 from rpmu.cli.running import add_for_option, check_for, run_until_told
 from rpmu.config import Config, default, load
-from rpmu.daemon import Daemon, DaemonStatus
+from rpmu.daemon import Daemon
+from rpmu.daemon_status import DaemonStatus
 from rpmu.errors import InputError
 from rpmu.serve.status_socket import StatusSocket, default_socket
 from rpmu.status import as_object

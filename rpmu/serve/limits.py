@@ -67,6 +67,10 @@ class Admission:
     def __len__(self) -> int:
         return self._per_host.total()
 
+    def adopt(self, access: AccessList, limits: Limits) -> None:
+        """Other rules for the next newcomers; who is in stays in."""
+        self._access, self._limits = access, limits
+
     def enter(self, host: str) -> Event | None:
         """Count a newcomer in and return None, or return why it is refused."""
         if not self._access.allows(host):
@@ -95,6 +99,10 @@ class HalfOpenFrames(Generic[ClientT]):
 
     def __len__(self) -> int:
         return len(self._began_s)
+
+    def adopt(self, max_frames: int, max_age_s: float) -> None:
+        """Other limits from now on."""
+        self._max_frames, self._max_age_s = max_frames, max_age_s
 
     def note(self, client: ClientT, pending: bool, finished_one: bool, now_s: float) -> None:
         """Tell that a client has just sent something.

@@ -14,33 +14,29 @@ the event loop's monotonic clock serves the limits alone.
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
-import os
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
 from rpmu.c37118 import ConfigFrame, DataFrame, ProtocolError
-from rpmu.errors import HardwareError
-from rpmu.serve.addresses import Address
 from rpmu.serve.answers import Answers
 from rpmu.serve.clients import Client, Sender
 from rpmu.serve.commands import CommandReader, Order, read_order
 from rpmu.serve.limits import Admission, HalfOpenFrames, TokenBucket
-from rpmu.serve.settings import Endpoint, ServerSettings
+from rpmu.serve.listeners import Listeners
+from rpmu.serve.settings import ServerSettings
 from rpmu.serve.spontaneous import SpontaneousSender
 from rpmu.serve.statistics import Event, ServerStatistics, Tally
 from rpmu.serve.stream import ScheduledChange, Stream
 from rpmu.serve.tcp import TcpClient
 from rpmu.serve.udp import SocketAddress, UdpSocket, bind_udp, ignore_datagram
-from rpmu.serve.udp_endpoint import UdpEndpoint, UdpPath
+from rpmu.serve.udp_endpoint import UdpPath
 
 log = logging.getLogger(__name__)
 
 SWEEP_INTERVAL_S = 0.5
 CLOSE_TIMEOUT_S = 2.0
-BACKLOG = 512  # connections that wait to be accepted: a substation's PDCs all come back at the same time
 RateHandler = Callable[[int], None]
 
 
@@ -74,8 +70,7 @@ class PmuServer:
         )
         self._clients: set[Client] = set()
         self._streaming: dict[Client, Sender] = {}  # who asked for data, and by what it gets them
-        self._servers: list[asyncio.Server] = []
-        self._udp_endpoints: list[UdpEndpoint] = []
+        self._listeners = Listeners(self)
         self._data_sockets: dict[str, UdpSocket] = {}  # of tcp+udp, one per address family
         self._spontaneous: list[SpontaneousSender] = []
         self._sweeper: asyncio.TimerHandle | None = None
@@ -92,10 +87,8 @@ class PmuServer:
         """
         self._loop = asyncio.get_running_loop()
         try:
-            for endpoint in self.settings.endpoints:
-                await self._listen(endpoint)
-            for target in self.settings.spontaneous:
-                self._spontaneous.append(SpontaneousSender(target, self._stream))
+            await self._listeners.listen(self.settings.endpoints, self.settings.tls)
+            self._spontaneous = self._senders(self.settings)
         except BaseException:
             await self.stop()
             raise
@@ -106,20 +99,55 @@ class PmuServer:
         if self._sweeper is not None:
             self._sweeper.cancel()
             self._sweeper = None
-        for server in self._servers:
-            server.close()
+        self._listeners.close()
         for client in tuple(self._clients):
             client.close()
         await self._until_clients_are_gone()
         for sock in self._sockets():
-            self._tally["datagrams_refused"] += sock.refused
-            self._tally["datagrams_blocked"] += sock.blocked
-            sock.close()
-        self._servers, self._udp_endpoints, self._data_sockets, self._spontaneous = [], [], {}, []
+            self.retire(sock)
+        self._data_sockets, self._spontaneous = {}, []
+
+    async def adopt(self, settings: ServerSettings, header: str) -> None:
+        """Go on with other settings; clients that they still allow stay connected.
+
+        Args:
+            settings: the new ones; limits of queues and commands hold for clients that come from now on.
+            header: text of the header frame, from the next configuration on.
+
+        Raises:
+            HardwareError: a new address is in use or not this machine's; nothing has changed.
+            InputError: a TLS file or a destination is wrong; likewise.
+        """
+        renewed = None if settings.spontaneous == self.settings.spontaneous else self._senders(settings)
+        try:
+            await self._listeners.listen(settings.endpoints, settings.tls)
+        except BaseException:
+            for sender in renewed or ():
+                sender.close()
+            raise
+        if renewed is not None:
+            for sender in self._spontaneous:
+                self.retire(sender.socket)
+            self._spontaneous = renewed
+        self.settings = settings
+        self._admission.adopt(settings.access, settings.limits)
+        self._half_open.adopt(settings.limits.max_half_open_frames, settings.limits.max_half_open_s)
+        self._stream.adopt(header, settings.sync_version, settings.notice_s)
+        for client in [client for client in self._clients if not settings.access.allows(client.host)]:
+            client.drop("dropped_access")
+
+    def _senders(self, settings: ServerSettings) -> list[SpontaneousSender]:
+        return [SpontaneousSender(target, self._stream) for target in settings.spontaneous]
 
     def _sockets(self) -> list[UdpSocket]:
         senders = [sender.socket for sender in self._spontaneous]
-        return [*(endpoint.socket for endpoint in self._udp_endpoints), *self._data_sockets.values(), *senders]
+        return [*self._listeners.udp_sockets, *self._data_sockets.values(), *senders]
+
+    def retire(self, sock: UdpSocket) -> None:
+        """Close a UDP socket, and keep what it counted."""
+        self._tally["datagrams_refused"] += sock.refused
+        self._tally["datagrams_blocked"] += sock.blocked
+        sock.close()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -139,27 +167,10 @@ class PmuServer:
             client.abort()
         await asyncio.sleep(0)  # connection_lost is called from the loop
 
-    async def _listen(self, endpoint: Endpoint) -> None:
-        host, port = endpoint.address
-        if endpoint.transport == "udp":
-            self._udp_endpoints.append(UdpEndpoint(self, bind_udp(host, port)))
-            return
-        data_port = endpoint.data_port if endpoint.transport == "tcp+udp" else None
-        tls = None if self.settings.tls is None else self.settings.tls.server_context()
-        loop = asyncio.get_running_loop()
-        try:
-            server = await loop.create_server(
-                lambda: TcpClient(self, data_port), host, port, ssl=tls, backlog=BACKLOG, reuse_address=True
-            )
-        except OSError as error:
-            raise _cannot_listen(endpoint.address, error) from None
-        self._servers.append(server)
-
     @property
     def addresses(self) -> tuple[SocketAddress, ...]:
         """Where the server listens, TCP first: what to connect to when the settings said port 0."""
-        tcp = [sock.getsockname() for server in self._servers for sock in server.sockets]
-        return (*tcp, *(endpoint.socket.address for endpoint in self._udp_endpoints))
+        return self._listeners.addresses
 
     # --- data -------------------------------------------------------------------------------------------------------
 
@@ -182,7 +193,9 @@ class PmuServer:
         for target in self._spontaneous:
             target.send(data)
 
-    def reconfigure(self, configuration: ConfigFrame, *, planned: bool = True) -> ScheduledChange:
+    def reconfigure(
+        self, configuration: ConfigFrame, *, planned: bool = True, lead_s: int = 0, now_soc: int | None = None
+    ) -> ScheduledChange:
         """Change what the stream consists of.
 
         Args:
@@ -190,6 +203,8 @@ class PmuServer:
             planned: announce it by STAT bit 10 for `notice_s` seconds of data time, and only then let it hold: data
                 frames have to be of the new kind from `effective_soc` on. False: it holds from the next frame on,
                 and the bit is set for `notice_s` seconds after.
+            lead_s: whole seconds until the source can deliver the new kind, however short the notice is.
+            now_soc: second of now, where the last frame may be much older.
 
         Returns:
             The configuration with its CFGCNT, and when it begins to hold.
@@ -197,7 +212,7 @@ class PmuServer:
         Raises:
             InputError: it does not fit the frames; the old one stays.
         """
-        return self._stream.change(configuration, planned)
+        return self._stream.change(configuration, planned, lead_s, now_soc)
 
     def replace_answers(self, answers: Answers) -> None:
         """For a stream that is passed on: other frames for those who ask."""
@@ -207,6 +222,11 @@ class PmuServer:
     def configuration(self) -> ConfigFrame | None:
         """What holds now; None for a stream that is passed on without being understood."""
         return self._stream.configuration
+
+    @property
+    def last_soc(self) -> int | None:
+        """SOC of the last data frame; None before the first."""
+        return self._stream.last_soc
 
     @property
     def statistics(self) -> ServerStatistics:
@@ -324,10 +344,3 @@ class PmuServer:
         if any_host not in self._data_sockets:
             self._data_sockets[any_host] = UdpSocket(bind_udp(any_host, 0), ignore_datagram)
         return UdpPath(self._data_sockets[any_host], (client.host, client.data_port))
-
-
-def _cannot_listen(address: Address, error: OSError) -> HardwareError:
-    reason = "another program listens there" if error.errno == errno.EADDRINUSE else os.strerror(error.errno or 0)
-    return HardwareError(
-        f"cannot listen on {address}: {reason}; stop that program, or choose another address (--listen HOST:PORT)"
-    )

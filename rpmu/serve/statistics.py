@@ -17,6 +17,7 @@ Event = Literal[
     "dropped_junk",
     "dropped_half_open",
     "dropped_unreachable",
+    "dropped_access",
     "frames_published",
     "frames_sent",
     "frames_failed",
@@ -52,6 +53,7 @@ class ServerStatistics:
         dropped_junk: clients dropped because they sent nothing but junk.
         dropped_half_open: clients dropped because of a frame left unfinished.
         dropped_unreachable: UDP clients dropped because their host says that nobody listens there.
+        dropped_access: clients dropped because a new access list does not allow them.
         frames_published: data frames handed in.
         frames_sent: data frames handed to clients' sockets, summed over the clients.
         frames_failed: data frames that a client did not get: it was dropped with this frame, or the socket refused it.
@@ -80,6 +82,7 @@ class ServerStatistics:
     dropped_junk: int = 0
     dropped_half_open: int = 0
     dropped_unreachable: int = 0
+    dropped_access: int = 0
     frames_published: int = 0
     frames_sent: int = 0
     frames_failed: int = 0

@@ -3,7 +3,7 @@
 A planned change is announced for a minute of data time: STAT bit 10 is set in every data frame, and cleared in the
 first frame of the new configuration, which begins on a full second (IEEE C37.118.2-2011, table 7). A change that
 nobody could plan takes effect at once and has the bit set for the minute after, as devices of 2005 do. Time here is
-the data's own: the stamp of the frames that pass through.
+the data's own: the stamp of the frames that pass through. The text of the header frame goes with its configuration.
 """
 
 from __future__ import annotations
@@ -30,6 +30,21 @@ class ScheduledChange:
     effective_soc: int | None
 
 
+@dataclass(frozen=True)
+class _Coming:
+    """What holds from a second on.
+
+    Attributes:
+        configuration: with CFGCNT counted up.
+        answers: the frames that go with it.
+        soc: the second.
+    """
+
+    configuration: ConfigFrame
+    answers: Answers
+    soc: int
+
+
 class Stream:
     """The answers and the data of one stream.
 
@@ -41,10 +56,10 @@ class Stream:
 
     def __init__(self, configuration: ConfigFrame | Answers, header: str, sync_version: int, notice_s: int) -> None:
         self._header = header
-        self._version = sync_version
+        self._version = self._next_version = sync_version
         self._notice_s = notice_s
-        self._next: tuple[ConfigFrame, Answers, int] | None = None
-        self._announce_until_soc = 0
+        self._coming: _Coming | None = None
+        self._announced = range(0)  # seconds during which STAT bit 10 is set
         self._time: bytes | None = None
         self.changes = 0
         self.configuration: ConfigFrame | None = None
@@ -65,9 +80,9 @@ class Stream:
         if self.answers.transparent:
             return data
         soc = int.from_bytes(data[6:10], "big")
-        if self._next is not None and soc >= self._next[2]:
-            self._take_effect(*self._next[:2])
-        if self._next is not None or soc < self._announce_until_soc:
+        if self._coming is not None and soc >= self._coming.soc:
+            self._take_effect(self._coming.configuration, self._coming.answers)
+        if soc in self._announced:
             data = with_change_announced(data, self.answers.stat_offsets)
         if self._version == 1:
             return as_version_1(data, self.answers.stat_offsets)
@@ -77,26 +92,48 @@ class Stream:
         """The frames that answer a command, stamped with the time of the data; None if the command asks for none."""
         return self.answers.at(command, self._time)
 
-    def change(self, configuration: ConfigFrame, planned: bool) -> ScheduledChange:
-        """Schedule a new configuration.
+    def adopt(self, header: str, sync_version: int, notice_s: int) -> None:
+        """Other settings, for the next change and for the answers that go with it."""
+        self._header, self._next_version, self._notice_s = header, sync_version, notice_s
+
+    def change(
+        self, configuration: ConfigFrame, planned: bool, lead_s: int = 0, now_soc: int | None = None
+    ) -> ScheduledChange:
+        """Schedule a new configuration; one that is announced already is forgotten.
 
         Args:
-            configuration: what is to be sent.
+            configuration: what is to be sent. If that is what holds, there is nothing to announce.
             planned: announce it for `notice_s` seconds of data time first; else it holds from the next frame on.
+            lead_s: whole seconds that the source of a planned change needs until it can deliver, however short the
+                notice is.
+            now_soc: second of now, where the last frame may be much older.
 
         Raises:
             InputError: it does not fit the frames; the old one stays.
         """
         counted = configuration if self.configuration is None else counted_up(self.configuration, configuration)
         answers = self._answers(counted)
-        if self.last_soc is None or not planned or self._notice_s == 0:
-            self._announce_until_soc = 0 if self.last_soc is None else self.last_soc + 1 + self._notice_s
+        self._coming, self._announced = None, range(0)
+        if counted == self.configuration:
+            self.answers = answers  # the header's text may be new
+            return ScheduledChange(counted, None)
+        if self.last_soc is None:
             self._take_effect(counted, answers)
             return ScheduledChange(counted, None)
-        effective_soc = self.last_soc + 1 + self._notice_s
-        self._next = (counted, answers, effective_soc)
-        log.info("configuration of IDCODE %d will change at SOC %d", counted.idcode, effective_soc)
-        return ScheduledChange(counted, effective_soc)
+        next_soc = self.last_soc + 1
+        if now_soc is not None and now_soc > next_soc:  # frames come less often than once a second
+            next_soc = now_soc + 1
+        wait_s = max(self._notice_s, lead_s)
+        if not planned or wait_s == 0:
+            self._announced = range(next_soc + self._notice_s)
+            self._take_effect(counted, answers)
+            return ScheduledChange(counted, None)
+        soc = next_soc + wait_s
+        # from now on: the frames of this second may be announcing already, which is at least the standard's minute
+        self._announced = range(0 if self._notice_s >= lead_s else soc - self._notice_s, soc)
+        self._coming = _Coming(counted, answers, soc)
+        log.info("configuration of IDCODE %d will change at SOC %d", counted.idcode, soc)
+        return ScheduledChange(counted, soc)
 
     def replace_answers(self, answers: Answers) -> None:
         """Other frames to pass on (a splitter's source has sent a new configuration)."""
@@ -106,11 +143,11 @@ class Stream:
         self.answers = answers
 
     def _answers(self, configuration: ConfigFrame) -> Answers:
-        return Answers.of(configuration, self._header, self._version)
+        return Answers.of(configuration, self._header, self._next_version)
 
     def _take_effect(self, configuration: ConfigFrame, answers: Answers) -> None:
         self.configuration, self.answers = configuration, answers
-        self._next = None
+        self._coming, self._version = None, self._next_version
         self.changes += 1
         log.info("configuration of IDCODE %d has changed", configuration.idcode)
 
@@ -118,14 +155,15 @@ class Stream:
 def counted_up(old: ConfigFrame, new: ConfigFrame) -> ConfigFrame:
     """The new configuration with CFGCNT one up (modulo 2^16) in every PMU that it changes.
 
-    A PMU whose CFGCNT the caller has moved already keeps it. A change of the stream itself (rate, TIME_BASE) changes
-    all its PMUs.
+    A PMU whose CFGCNT the caller has moved already keeps it. A change of the stream itself (rate, TIME_BASE, IDCODE)
+    changes all its PMUs. The only PMU of a stream stays the same one whatever its IDCODE.
     """
-    whole = (old.data_rate, old.time_base) != (new.data_rate, new.time_base)
+    whole = (old.data_rate, old.time_base, old.idcode) != (new.data_rate, new.time_base, new.idcode)
     before = {pmu.idcode: pmu for pmu in old.pmus}
+    only = old.pmus[0] if len(old.pmus) == len(new.pmus) == 1 else None
 
     def count(pmu: PmuConfig) -> PmuConfig:
-        was = before.get(pmu.idcode)
+        was = before.get(pmu.idcode, only)
         if was is None or pmu.cfgcnt != was.cfgcnt or (pmu == was and not whole):
             return pmu
         return replace(pmu, cfgcnt=(was.cfgcnt + 1) & 0xFFFF)

@@ -69,6 +69,11 @@ class UdpEndpoint:
         self._allowance = TokenBucket(limits.command_burst, limits.commands_per_s, server.now_s())
         self.socket = UdpSocket(bound, self._datagram, self._unreachable)
 
+    @property
+    def clients(self) -> list[UdpClient]:
+        """Who gets data here."""
+        return list(self._clients.values())
+
     def forget(self, address: SocketAddress) -> None:
         """This address is no client any more."""
         self._clients.pop(address, None)

@@ -15,7 +15,8 @@ from rpmu.acquire.recording import Recorder
 from rpmu.c37118 import DataFrame
 from rpmu.calibrate.profile import load_profile
 from rpmu.config import Config, default
-from rpmu.daemon import Daemon, DaemonStatus
+from rpmu.daemon import Daemon
+from rpmu.daemon_status import DaemonStatus
 from rpmu.measurement import Measurement
 from rpmu.pdc import PdcClient
 from rpmu.twin.pacing import MAX_SPEED, Pacer
