@@ -97,10 +97,17 @@ class ChannelBank:
 
     def response(self, frequency_hz: Floats) -> Complex:
         """Outputs for the tone exp(j 2 pi f t) on the mains, complex128 [3, n]; f may be negative (the image)."""
+        return self.taps_response(frequency_hz) * self.path(frequency_hz)
+
+    def taps_response(self, frequency_hz: Floats) -> Complex:
+        """Outputs for the tone exp(j 2 pi f t) in the decimated samples, complex128 [3, n]."""
         f = np.asarray(frequency_hz, dtype=np.float64)
         n = np.arange(-self.before, self.after + 1) / self.rate_hz
-        bank = (self.taps / np.sqrt(2)) @ np.exp(2j * np.pi * np.multiply.outer(n, f))
-        return np.asarray(bank * self.analogue(f) * _decimators(self.table, self.cic, f))
+        return np.asarray((self.taps / np.sqrt(2)) @ np.exp(2j * np.pi * np.multiply.outer(n, f)))
+
+    def path(self, frequency_hz: Floats) -> Complex:
+        """Response of all before the taps: front end, decimator of the PRU and our own."""
+        return self.analogue(frequency_hz) * _decimators(self.table, self.cic, np.asarray(frequency_hz))
 
 
 def _decimators(table: BankTable, cic: CicResponse | None, f: Floats) -> Floats:

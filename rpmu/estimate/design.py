@@ -29,7 +29,8 @@ ROUNDS = 60
 ENOUGH = 0.8  # share of the tolerance at which reweighting stops
 INPUT_NOISE = 4e-4  # of one sample, relative to the fundamental
 RIDGE = 100.0  # so many times the noise on the output counts like the limit of the standard
-RIDGE_LIGHT = 30.0  # phasor, and M up to 30/s: noise is no matter there, and steps come out better
+RIDGE_LIGHT = 30.0  # phasor, and M up to 15/s: noise is no matter there, and steps come out better
+RIDGE_HEAVY = 200.0  # ROCOF of M from 50/s on, and frequency from 100/s on: noise above all at 10 % magnitude
 
 
 def basis(j: int, offset_hz: Floats, half: int, rate_hz: float) -> Floats:
@@ -50,6 +51,14 @@ def _least_squares(a: Floats, b: Floats, ridge: float) -> Floats:
     return np.asarray(solve_triangular(r, q[: len(b)].T @ b, check_finite=False))
 
 
+def _ridge(plan: Plan, j: int) -> float:
+    if plan.is_slow or j == 0:
+        return RIDGE_LIGHT
+    if plan.is_p or plan.rate <= 30 or (plan.rate <= 60 and j == 1):
+        return RIDGE
+    return RIDGE_HEAVY
+
+
 def solve_filter(plan: Plan, j: int, mask: Mask) -> tuple[Floats, float]:
     """Half taps of filter j and the largest share of a tolerance that it uses.
 
@@ -59,7 +68,7 @@ def solve_filter(plan: Plan, j: int, mask: Mask) -> tuple[Floats, float]:
     a = basis(j, mask.offset_hz, plan.half_lengths[j], plan.bank_rate_hz) / mask.tolerance[:, j, None]
     b = mask.target[:, j] / mask.tolerance[:, j]
     limit = (0.01, 0.005, 0.4 if plan.is_p else 0.1)[j]
-    ridge = (RIDGE_LIGHT if plan.is_slow or j == 0 else RIDGE) * INPUT_NOISE / (np.sqrt(plan.decimation) * limit)
+    ridge = _ridge(plan, j) * INPUT_NOISE / (np.sqrt(plan.decimation) * limit)
     ridge = np.sqrt(2) * max(ridge, 1e-9 * np.linalg.norm(a, axis=0).max())  # sqrt(2): from half of the taps to all
     weight, best, best_residual = np.ones(len(b)), np.zeros(a.shape[1]), np.inf
     for _ in range(ROUNDS):

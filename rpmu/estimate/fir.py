@@ -17,7 +17,8 @@ from rpmu.estimate.bank_table import BankTable, bank_rates, shipped_table
 from rpmu.estimate.classes import design_rate, frequency_range_hz
 from rpmu.estimate.front_end import FrontEnd
 from rpmu.estimate.kernel import Measurement
-from rpmu.estimate.read_out import Curves, Number, Rows, build_curves, phasor_at, read_group
+from rpmu.estimate.read_out import Curves, Number, Rows, build_curves, phasor_at, read_group, weighted
+from rpmu.estimate.retune import RetunedFilter
 from rpmu.estimate.settings import EstimatorSettings
 
 Floats = NDArray[np.float64]
@@ -26,6 +27,7 @@ Complex = NDArray[np.complex128]
 IMAGE_STEPS_M = 1  # of the image subtraction: the filters of class M reject it by themselves
 IMAGE_STEPS_P = 2
 IMAGE_STEPS_TIGHT = 3  # P at 100 and 120 reports/s, whose windows are under two cycles
+RETUNED_FROM_RATE = 20  # class M; slower rates have narrower ranges and are quiet
 FEW = 3  # up to so many reports at once Python numbers are cheaper than arrays
 
 
@@ -68,6 +70,12 @@ class FirKernel:
         self._skew_s = [bank.delay_s - self.delay_s for bank in self._banks]
         self._sensitivity = [_log_slope(bank) for bank in self._banks]
         self._groups = [(group, self._weights(group)) for group in settings.groups]
+        lead, weights = self._groups[0]
+        self._lead = list(lead)
+        self._retuned = None
+        if settings.performance_class == "M" and rate >= RETUNED_FROM_RATE:
+            banks = [self._banks[i] for i in lead]
+            self._retuned = RetunedFilter(banks, self._curves[lead[0]], weights, self.before, self.after)
 
     def _real_matrix(self) -> Floats:
         """float64 [n_channels or 1, taps, 6]: real and imaginary parts of the three rows, one product for all."""
@@ -92,16 +100,18 @@ class FirKernel:
         if shift.size > FEW:
             columns: list[Number] = [tuple(channel.T) for channel in outputs]
             with np.errstate(invalid="ignore"):  # NaN marks what is missing
-                phasors, frequency, rocof = self._read(columns, shift_s, scale)
+                phasors, frequency, rocof = self._read(columns, windows, shift_s, scale)
             return Measurement(np.stack(phasors, axis=1), frequency, rocof)
         parts = [
-            self._read([tuple(channel[i]) for channel in rows], late, scale)
+            self._read([tuple(channel[i]) for channel in rows], windows[:, i : i + 1], late, scale)
             for rows in (outputs.tolist(),)
             for i, late in enumerate(shift_s.tolist())
         ]
         return Measurement(*(np.array(column) for column in zip(*parts, strict=True)))
 
-    def _read(self, rows: list[Rows], shift_s: Number, scale: float) -> tuple[list[Number], Number, Number]:
+    def _read(
+        self, rows: list[Rows], windows: Floats, shift_s: Number, scale: float
+    ) -> tuple[list[Number], Number, Number]:
         """Phasors per channel, frequency and ROCOF at the instant, for one report or arrays of them."""
         phasors: list[Number] = [0j] * len(rows)
         results: list[tuple[Number, Number]] = []
@@ -113,8 +123,11 @@ class FirKernel:
                 late = shift_s + self._skew_s[i] * scale
                 tone = turn(2j * pi * (self._nominal_hz + model.deviation_hz) * late)
                 phasors[i] = phasor_at(self._curves[i], model, own, late, tone) / self._drift(i, scale)
-            frequency = self._nominal_hz + model.deviation_hz + model.rocof_hz_per_s * shift_s
-            results.append((frequency * scale, model.rocof_hz_per_s * (scale * scale)))
+            rocof = model.rocof_hz_per_s
+            if self._retuned is not None and not results:
+                rocof = self._retuned.improve(windows[self._lead], weighted(weights, clean)[0], model)
+            frequency = self._nominal_hz + model.deviation_hz + rocof * shift_s
+            results.append((frequency * scale, rocof * (scale * scale)))
         return phasors, *results[0]
 
     def _drift(self, channel: int, scale: float) -> complex:

@@ -58,7 +58,7 @@ def _pass_band(plan: Plan) -> Mask:
     if plan.is_p:
         slope, bend = 0.02, 0.1 if plan.is_tight else 0.07
     else:
-        slope, bend = (0.0, 0.03) if plan.is_slow else (0.04, 0.055)
+        slope, bend = _m_pass_band(plan)
     rise = (v / edge) ** 2
     tolerance = np.stack(
         [1e-4 + 0.012 * rise, 1e-5 + (2e-3 + slope * rise) * v, 2e-3 + bend * 2 * np.pi * v**2],
@@ -66,6 +66,19 @@ def _pass_band(plan: Plan) -> Mask:
     )
     tolerance[0] = 1e-6, 1e-6, 1e-4
     return Mask(v, np.stack([np.ones_like(v), v, -2 * np.pi * v**2], axis=1), tolerance)
+
+
+def _m_pass_band(plan: Plan) -> tuple[float, float]:
+    """What the frequency and the ROCOF filter may lose at the edge, relative: the more, the quieter they are.
+
+    Modulation of 5 Hz, with limits of 12 % (FE) and 90 % (RFE), leaves the noise-bound rates margins of ten, eight and
+    five to six.
+    """
+    if plan.is_slow:
+        return 0.0, 0.03
+    if plan.rate <= 30:
+        return 0.04, 0.055
+    return (0.06, 0.08) if plan.rate <= 60 else (0.07, 0.11)
 
 
 def _harmonics(plan: Plan) -> Mask:
@@ -93,11 +106,20 @@ def _image(plan: Plan) -> Mask:
     """The mirror image of a real signal; what is left of it is subtracted, the faster the less it is."""
     reach = plan.range_hz + 0.5
     v = np.linspace(2 * plan.nominal_hz - reach, 2 * plan.nominal_hz + reach, 15)
+    if not plan.is_p and not plan.is_slow:
+        return Mask.join([_stop(v, 3e-4, 0.01, 2.0), _turned_image(plan)])
     if plan.is_tight:
         return _stop(v, 1e-4, 0.006, 3.0)
     if plan.is_p:
         return _stop(v, 3e-4, 0.02, 6.0)
     return _stop(v, 3e-4, 0.01, 2.0)
+
+
+def _turned_image(plan: Plan) -> Mask:
+    """The ROCOF filter turned by d (retune.py) meets the image at 2 f0 + 2 d, and nobody subtracts it there."""
+    reach = 2 * plan.range_hz + 0.5
+    v = np.linspace(2 * plan.nominal_hz - reach, 2 * plan.nominal_hz + reach, 45)
+    return _stop(v, 1.0, 1.0, 0.01)
 
 
 def _stop_band(plan: Plan) -> Mask:
@@ -108,7 +130,9 @@ def _stop_band(plan: Plan) -> Mask:
     far = min(3 * f0 + 6, nyquist)
     step = 0.2 / plan.windows_s[1]
     near = np.append(np.arange(plan.rate / 2, far, step), far)
-    parts = [_stop(near, 0.13 / 8, 0.1 / 8, 10.0 if plan.is_slow else 100.0)]
+    # ROCOF has no limit here. But it shifts the frequency by up to half a decimated sample, which at 640 Hz is long.
+    near_rocof = 10.0 if plan.is_slow else 2.0 if plan.rate <= 30 else 100.0
+    parts = [_stop(near, 0.13 / 8, 0.1 / 8, near_rocof)]
     if far < nyquist:
         parts.append(_stop(np.arange(far, nyquist, 2 * step), 0.13 / 5, 3.0, 1000.0))
     return Mask.join(parts)

@@ -66,6 +66,7 @@ class Curves:
         rocof_bias: what the ROCOF read-out shows for a pure tone, Hz/s.
         chirp: gain of the ROCOF read-out for a small chirp.
         image: [row][moment], response of each row to the image and its first two time moments.
+        retune: response of the phasor row turned to d, relative to the one that is not.
     """
 
     reach_hz: float
@@ -77,6 +78,7 @@ class Curves:
     rocof_bias: Polynomial
     chirp: Polynomial
     image: tuple[tuple[Polynomial, Polynomial, Polynomial], ...]
+    retune: Polynomial
 
 
 def raw_rocof(r1: Number, r2: Number) -> Number:
@@ -137,6 +139,7 @@ def build_curves(bank: ChannelBank, range_hz: float) -> Curves:
             )
             for j in range(3)
         ),
+        retune=_fit(x, bank.taps_response(np.array([float(f0)]))[0] * bank.path(f0 + d) / z[0], 1e-5),
     )
 
 
@@ -193,7 +196,7 @@ def read_group(
     """
     lead = curves[0]
     clean = list(rows)
-    s = _weighted(weights, clean)
+    s = weighted(weights, clean)
     r1, r2 = ratio(s[1], s[0]), ratio(s[2], s[0])
     _, x = read_deviation(lead, r1.imag)
     slope, curvature = evaluate(lead.slope, x), evaluate(lead.curvature, x)
@@ -210,7 +213,7 @@ def read_group(
                 p1 - mirror * (i1[0] + a * i1[1] + bend * i1[2]),
                 p2 - mirror * (i2[0] + a * i2[1] + bend * i2[2]),
             )
-        s = _weighted(weights, clean)
+        s = weighted(weights, clean)
         r1, r2 = ratio(s[1], s[0]), ratio(s[2], s[0])
     deviation, x = read_deviation(lead, r1.imag)
     a, c = read_bend(r1, r2, slope, curvature)
@@ -230,7 +233,8 @@ def _mirrors(curves: Sequence[Curves], x: Number) -> list[tuple[Number, Number]]
     return values
 
 
-def _weighted(weights: Sequence[complex], rows: Sequence[Rows]) -> Rows:
+def weighted(weights: Sequence[complex], rows: Sequence[Rows]) -> Rows:
+    """The rows of the signal that frequency is read from: of the one channel, or the positive sequence of three."""
     if len(rows) == 1:
         return rows[0]
     s0, s1, s2 = (sum(w * row[j] for w, row in zip(weights, rows, strict=True)) for j in range(3))
