@@ -20,7 +20,7 @@ HEAD = """\
 # Packages of the image, made by `make image-lock` from image/packages.toml; not to be edited by hand.
 # use, package, version, architecture, bytes, SHA-256
 """
-USES = ("root", "boot", "test")
+USES = ("root", "boot")
 NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 VERSION = re.compile(r"[A-Za-z0-9.+:~-]+")
 SHA256 = re.compile(r"[0-9a-f]{64}")

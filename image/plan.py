@@ -35,7 +35,6 @@ class Wanted:
         suites: of the archive.
         root: packages of the root file system.
         boot: packages that are unpacked beside it.
-        test: packages that tests add.
     """
 
     release: str
@@ -43,7 +42,6 @@ class Wanted:
     suites: tuple[str, ...]
     root: tuple[str, ...]
     boot: tuple[str, ...]
-    test: tuple[str, ...]
 
 
 def wanted() -> Wanted:
@@ -52,7 +50,7 @@ def wanted() -> Wanted:
     return Wanted(
         release=table["release"],
         architecture=table["architecture"],
-        **{key: tuple(table[key]) for key in ("suites", "root", "boot", "test")},
+        **{key: tuple(table[key]) for key in ("suites", "root", "boot")},
     )
 
 
@@ -79,7 +77,7 @@ class Plan:
             lock = parse(LOCK_FILE.read_text(encoding="utf-8"), str(LOCK_FILE.relative_to(CHECKOUT)))
         except FileNotFoundError as error:
             raise LockError(f"{LOCK_FILE} is missing: make it with `make image-lock`") from error
-        absent = missing(lock, (*self.wanted.root, *self.wanted.test))
+        absent = missing(lock, self.wanted.root)
         if absent:
             raise LockError(f"the package list names {', '.join(absent)}, which the lock file lacks: {RENEW}")
         return lock
@@ -101,12 +99,9 @@ class Plan:
                 f'(with SUITES="{self.wanted.release}" the updates since the last point release are left out)'
             )
         packages = archive.resolve("root", ["?essential", *self.wanted.root])
-        there = {package.name for package in packages}
         boot = archive.resolve("boot", self.wanted.boot)
         kernel = r"linux-(image|headers)-.*|linux-source-.*"
         packages += [p for p in boot if p.name in self.wanted.boot or re.fullmatch(kernel, p.name)]
-        both = archive.resolve("test", ["?essential", *self.wanted.root, *self.wanted.test])
-        packages += [package for package in both if package.name not in there]
         LOCK_FILE.write_text(render(Lock(datetime.now(UTC).date(), tuple(packages))), encoding="utf-8")
         return LOCK_FILE
 

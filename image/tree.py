@@ -17,12 +17,13 @@ from image.run import run
 
 ENABLED = (
     "rpmu-first-boot.service",
+    "rpmu-flash-emmc.service",
     "rpmu-pru.service",
     "rpmu-config.service",
     "rpmu.service",
     "systemd-networkd.service",
     "systemd-resolved.service",
-    "nftables.service",
+    "rpmu-firewall.service",
     "ssh.service",
     "chrony.service",
 )
@@ -32,6 +33,7 @@ MASKED = (  # they would write where the root is read-only, or wait for a networ
     "systemd-hwdb-update.service",
     "systemd-journal-catalog-update.service",
     "systemd-firstboot.service",
+    "fstrim.timer",
     "systemd-machine-id-commit.service",
     "ldconfig.service",
     "e2scrub_reap.service",
@@ -127,5 +129,6 @@ def _settle(folder: Path) -> None:
     resolver = folder / "etc/resolv.conf"
     resolver.unlink(missing_ok=True)
     resolver.symlink_to("/run/systemd/resolve/stub-resolv.conf")
-    for name in ("data", "var/lib/rpmu", "var/lib/chrony", "var/lib/systemd"):
+    for name in ("data", "var/lib/rpmu", "var/lib/rpmu-update", "var/lib/chrony"):
         (folder / name).mkdir(exist_ok=True)
+    (folder / "var/lib/systemd/random-seed").touch()  # the place where a board's own is put
