@@ -3,28 +3,32 @@
 The model is an MTK3339 at 9600 baud: the pulse has nanoseconds of noise and a saw-tooth, lasts 100 ms and comes only
 with a fix; the sentences begin 0.15 s after it and then take their time on the line, byte by byte (10 bits each). PMTK
 commands are obeyed and acknowledged as the module does. After a cold start it knows neither date nor position, then
-the date, then both. Nothing here reads a clock: the twin says which second begins.
+the date, then both. It can lose its power, and with it what it was told, or give way to a receiver of another make that
+obeys nothing. Nothing here reads a clock: the twin says which second begins.
 """
 
 from __future__ import annotations
 
 import math
-from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from rpmu.twin import nmea
-from rpmu.twin.faults import Faults
+from rpmu.twin.faults import Fault, Faults
 from rpmu.twin.signals import NS_PER_S
+from rpmu.twin.uart import Transmitter
 
 COLD_SECOND = 315_964_786  # 1980-01-05 23:59:46, what the module's clock says at power-up
 COLD_MILLISECOND = 5
-BITS_PER_BYTE = 10  # start and stop bit
 FIRMWARE = "PMTK705,AXN_2.31_3339_13101700,5632,PA6H,1.0"
 ACCEPTED_UNHEEDED = {"286", "301", "313", "397"}  # jamming filter, SBAS, speed threshold
 SYNCHRONISED = (0.175, 0.002)  # PMTK255: first byte 170 to 180 ms after the pulse, s and its standard deviation
 RESTART_FIX_S = {"101": 1, "102": 33, "103": 35, "104": 35}  # hot, warm, cold, full cold start
+SPEEDS = (4800, 9600, 14400, 19200, 38400, 57600, 115200)
+OTHER_MAKE_FIX_S = 4.0  # of the receiver that comes with `gps_swap`, which knows the date at once
+OTHER_MAKE_RATES = dict.fromkeys(nmea.RATE_FIELDS, 1)
+SPURIOUS_S = 1e-3  # length of a spurious pulse
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,8 @@ class GpsSettings:
         pps_width_s: length of the pulse.
         nmea_delay_s: from the pulse to the first byte.
         nmea_jitter_s: standard deviation of that.
-        baud_rate: of the serial line.
+        baud_rate: of the serial line, after power-up.
+        obeys: it understands PMTK; a receiver of another make does not.
         cold_start_s: time to the first fix; 0 starts with one.
         cold_leap_error_s: whole seconds by which its UTC is wrong after a cold start, until `almanac_s` has passed.
         almanac_s: how long it takes to learn of the leap seconds.
@@ -50,6 +55,7 @@ class GpsSettings:
     nmea_delay_s: float = 0.15
     nmea_jitter_s: float = 0.01
     baud_rate: int = 9600
+    obeys: bool = True
     cold_start_s: float = 0.0
     cold_leap_error_s: int = 0
     almanac_s: float = 750.0
@@ -83,46 +89,92 @@ class GpsReceiver:
         self._fix_at_ns = start_ns + round(settings.cold_start_s * NS_PER_S)
         self._cold = settings.cold_start_s > 0
         self._booted_ns = start_ns
-        self._rates = dict(nmea.DEFAULT_RATES)
-        self._pps_mode, self._pps_width_s = 3, settings.pps_width_s  # PMTK285: 3 is only with a fix, 4 always
-        self._delay_s, self._delay_jitter_s = settings.nmea_delay_s, settings.nmea_jitter_s
-        self._byte_ns = BITS_PER_BYTE * NS_PER_S / settings.baud_rate
-        self._line: deque[tuple[int, bytes]] = deque()  # UTC ns of the first bit, what follows without a gap
-        self._line_free_ns = start_ns
+        self._uart = Transmitter(start_ns, settings.baud_rate)
+        self._forget_settings()
+        self._outage: Fault | None = None  # the last one that it came back from
         self._heard = b""
         self.refused_commands = 0
 
+    def _forget_settings(self) -> None:
+        s = self._settings
+        self._rates = dict(nmea.DEFAULT_RATES)
+        self._pps_mode, self._pps_width_s = 3, s.pps_width_s  # PMTK285: 3 is only with a fix, 4 always
+        self._delay_s, self._delay_jitter_s = s.nmea_delay_s, s.nmea_jitter_s
+        self._uart.baud_rate = s.baud_rate
+
+    @property
+    def baud_rate(self) -> int:
+        """Speed of its serial line now."""
+        return self._uart.baud_rate
+
     def has_fix(self, second: int) -> bool:
         """Whether there is a position fix at a second."""
+        outage, t = self._last_outage(second), second - self._start_ns / NS_PER_S
+        if outage is not None and t < outage.end_s + self._fix_after_s(outage):
+            return False
         return second * NS_PER_S >= self._fix_at_ns and not self._faults.value("gps_loss", second)
+
+    def _last_outage(self, second: int, *names: str) -> Fault | None:
+        """The latest loss of power, or change of the receiver, that has begun."""
+        t = second - self._start_ns / NS_PER_S
+        found = self._faults.between(0.0, t + 1e-9, *(names or ("gps_power", "gps_swap")))
+        return found[-1] if found else None
+
+    def _fix_after_s(self, outage: Fault) -> float:
+        return outage.value if outage.name == "gps_power" else OTHER_MAKE_FIX_S
+
+    def _has_power(self, second: int) -> bool:
+        return self._faults.value("gps_power", second) is None and self._faults.value("gps_swap", second) is None
 
     def pulse(self, second: int) -> list[Edge]:
         """The edges of the PPS line that belong to a second (UTC s)."""
         faults = self._faults
-        if faults.value("pps_missing", second) or not (self.has_fix(second) or self._pps_mode == 4):
-            return []
-        rng = np.random.default_rng([self._seed, second, 0x99])
-        s = self._settings
-        late_ns = s.pps_jitter_ns * rng.standard_normal() + s.pps_sawtooth_ns * rng.uniform(-1.0, 1.0)
-        late_ns += (faults.value("pps_late", second) or 0.0) * 1e3
-        starts_ns = [late_ns]
-        double_s = faults.value("pps_double", second)
-        if double_s:
-            starts_ns.append(late_ns + double_s * NS_PER_S)
-        edges = []
-        for offset_ns in starts_ns:
-            for edge_ns, high in ((offset_ns, True), (offset_ns + self._pps_width_s * NS_PER_S, False)):
-                whole = int(np.floor(edge_ns))
-                edges.append(Edge(second * NS_PER_S + whole, edge_ns - whole, high))
-        return sorted(edges, key=lambda edge: (edge.utc_ns, edge.fraction_ns))
+        pulses_s = []
+        if not faults.value("pps_missing", second) and (self.has_fix(second) or self._pps_mode == 4):
+            rng = np.random.default_rng([self._seed, second, 0x99])
+            s = self._settings
+            late_ns = s.pps_jitter_ns * rng.standard_normal() + s.pps_sawtooth_ns * rng.uniform(-1.0, 1.0)
+            late_ns += (faults.value("pps_late", second) or 0.0) * 1e3
+            swap = self._last_outage(second, "gps_swap")
+            late_ns += swap.value * 1e3 if swap is not None else 0.0
+            pulses_s = [(late_ns, self._pps_width_s)]
+            double_s = faults.value("pps_double", second)
+            if double_s:
+                pulses_s.append((late_ns + double_s * NS_PER_S, self._pps_width_s))
+        for _ in range(round(faults.value("pps_spurious", second) or 0)):
+            rng = np.random.default_rng([self._seed, second, len(pulses_s), 0x5B])
+            pulses_s.append((rng.uniform(0.15, 0.95) * NS_PER_S, SPURIOUS_S))
+        return _edges(second, pulses_s) if self._has_power(second) else []
 
     def begin_second(self, second: int) -> None:
         """Put the sentences of a second (UTC s) on the line."""
+        self._come_back(second)
+        if not self._has_power(second):
+            self._uart.clear(second * NS_PER_S)
+            return
         if self._faults.value("gps_silent", second):
             return
         rng = np.random.default_rng([self._seed, second, 0x4E])
         delay_s = max(0.0, self._delay_s + self._delay_jitter_s * rng.standard_normal())
-        self._send(second * NS_PER_S + round(delay_s * NS_PER_S), nmea.epoch(self._what_it_knows(second), self._rates))
+        delay_s += self._faults.value("nmea_late", second) or 0.0
+        talker = "GN" if self._last_outage(second, "gps_swap") is not None else "GP"
+        sentences = nmea.epoch(self._what_it_knows(second), self._rates, talker)
+        self._uart.send(second * NS_PER_S + round(delay_s * NS_PER_S), sentences)
+
+    def _come_back(self, second: int) -> None:
+        """After a loss of power, start with the settings of the factory; another make has others, and no command."""
+        outage, t = self._last_outage(second), second - self._start_ns / NS_PER_S
+        if outage is None or outage is self._outage or t < outage.end_s:
+            return
+        self._outage, self._booted_ns = outage, second * NS_PER_S
+        if outage.name == "gps_swap":
+            self._settings, self._cold = replace(self._settings, obeys=False, baud_rate=9600), False
+        self._forget_settings()
+        if outage.name == "gps_swap":
+            self._rates = dict(OTHER_MAKE_RATES)
+        else:
+            self._cold, self._fix_at_ns = True, self._booted_ns + round(outage.value * NS_PER_S)
+            self._uart.send(self._booted_ns, nmea.sentence("PMTK011,MTKGPS") + nmea.sentence("PMTK010,001"))
 
     def _what_it_knows(self, second: int) -> nmea.Fix:
         on_s = second - self._booted_ns // NS_PER_S
@@ -132,35 +184,30 @@ class GpsReceiver:
         wrong_s = round(self._faults.value("nmea_second", second) or 0.0)
         if self._cold and on_s < self._settings.almanac_s:
             wrong_s += self._settings.cold_leap_error_s
-        leaps = self._leap_seconds()
-        wrong_s -= sum(second >= leap for leap in leaps)
-        return nmea.Fix(second + wrong_s, self.has_fix(second), place, leap=second in leaps)
+        valid = self.has_fix(second) and not self._faults.value("nmea_void", second)
+        leap_s, shown = self._leap(second)
+        return nmea.Fix(second + wrong_s + leap_s, valid, place, leap=shown)
 
-    def _leap_seconds(self) -> list[int]:
-        """Seconds, on the simulation's scale without leap seconds, that are leap seconds."""
-        planned = self._faults.between(0.0, math.inf, "leap_second")
-        return [(self._start_ns + round(fault.start_s * NS_PER_S)) // NS_PER_S for fault in planned]
-
-    def _send(self, at_ns: int, data: bytes) -> None:
-        """Queue bytes; the line sends one after the other."""
-        begin_ns = max(at_ns, self._line_free_ns)
-        self._line.append((begin_ns, data))
-        self._line_free_ns = begin_ns + round(len(data) * self._byte_ns)
+    def _leap(self, second: int) -> tuple[int, bool]:
+        """By how much leap seconds have moved UTC at a second of the simulation, and whether it is shown as :60."""
+        moved, shown = 0, False
+        for fault in self._faults.between(0.0, math.inf, "leap_second", "leap_repeat"):
+            since = second - (self._start_ns + round(fault.start_s * NS_PER_S)) // NS_PER_S
+            if fault.name == "leap_second":
+                moved -= round(fault.value) * (since >= 0)
+                shown = shown or (fault.value > 0 and since == 0)
+            else:
+                moved -= since > 0 or (since == 0 and fault.value == 59)
+        return moved, shown
 
     def received(self, now_ns: int) -> bytes:
         """The bytes that have arrived completely up to now, each handed out once."""
-        result = b""
-        while self._line and self._line[0][0] < now_ns:
-            begin_ns, data = self._line.popleft()
-            count = min(len(data), int((now_ns - begin_ns) / self._byte_ns))
-            result += data[:count]
-            if count < len(data):
-                self._line.appendleft((begin_ns + round(count * self._byte_ns), data[count:]))
-                break
-        return result
+        return self._uart.sent(now_ns)
 
     def command(self, data: bytes, now_ns: int) -> None:
         """Bytes from the host; commands are obeyed when their line is complete."""
+        if not self._settings.obeys or not self._has_power(now_ns // NS_PER_S):
+            return
         *lines, self._heard = (self._heard + data).split(b"\n")
         self._heard = self._heard[-256:]
         for line in lines:
@@ -169,7 +216,7 @@ class GpsReceiver:
                 self.refused_commands += 1  # the module ignores what it cannot read
                 continue
             for reply in self._obey(body[4:].split(","), now_ns):
-                self._send(now_ns, nmea.sentence(reply))
+                self._uart.send(now_ns, nmea.sentence(reply))
 
     def _obey(self, fields: list[str], now_ns: int) -> list[str]:
         """Carry out one PMTK command; the replies. Flags: 1 unknown, 2 known but failed, 3 done."""
@@ -199,8 +246,7 @@ class GpsReceiver:
     def _restart(self, number: str, now_ns: int) -> None:
         self._booted_ns, self._fix_at_ns = now_ns, now_ns + RESTART_FIX_S[number] * NS_PER_S
         self._cold = number in ("103", "104")
-        self._line.clear()
-        self._line_free_ns = now_ns
+        self._uart.clear(now_ns)
 
     def _rate_list(self) -> list[int]:
         rates = [0] * 19
@@ -235,5 +281,26 @@ class GpsReceiver:
         return True
 
     def _set_baud(self, rate: list[str]) -> None:
-        if rate in ([str(known)] for known in (4800, 9600, 14400, 19200, 38400, 57600, 115200)):
-            self._byte_ns = BITS_PER_BYTE * NS_PER_S / int(rate[0])
+        if rate in ([str(known)] for known in SPEEDS):
+            self._uart.baud_rate = int(rate[0])
+
+
+def _edges(second: int, pulses: list[tuple[float, float]]) -> list[Edge]:
+    """The edges of pulses (start in ns after the second, length in s); pulses that overlap are one."""
+    edges: list[Edge] = []
+    high_until_ns = -math.inf
+    for start_ns, width_s in sorted(pulses):
+        end_ns = start_ns + width_s * NS_PER_S
+        if start_ns <= high_until_ns:
+            edges.pop()
+            end_ns = max(end_ns, high_until_ns)
+        else:
+            edges.append(_edge(second, start_ns, True))
+        edges.append(_edge(second, end_ns, False))
+        high_until_ns = end_ns
+    return edges
+
+
+def _edge(second: int, at_ns: float, high: bool) -> Edge:
+    whole = math.floor(at_ns)
+    return Edge(second * NS_PER_S + whole, at_ns - whole, high)

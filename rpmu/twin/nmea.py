@@ -142,7 +142,7 @@ def gll(fix: Fix) -> str:
     return f"GPGLL,{_position(fix)},{_clock(fix)},{'A,A' if fix.valid else 'V,N'}"
 
 
-def epoch(fix: Fix, rates: dict[str, int]) -> bytes:
+def epoch(fix: Fix, rates: dict[str, int], talker: str = "GP") -> bytes:
     """All sentences of one second, as the module sends them; `rates` says every how many seconds each comes."""
     bodies: list[str] = []
     for kind, rate in rates.items():
@@ -153,4 +153,4 @@ def epoch(fix: Fix, rates: dict[str, int]) -> bytes:
         else:
             one = {"GGA": gga, "GSA": gsa, "RMC": rmc, "ZDA": zda, "VTG": vtg, "GLL": gll}[kind]
             bodies.append(one(fix))
-    return b"".join(sentence(body) for body in bodies)
+    return b"".join(sentence(talker + body[2:]) for body in bodies)

@@ -1,8 +1,9 @@
 """A pseudo-terminal as the receiver's serial line: the daemon opens it as it opens a UART.
 
-The terminal is raw, so that nothing is echoed or translated. A pty has no speed and a buffer of 4 kB for its reader;
-when nobody reads, further bytes are lost and counted, as on a UART. The kernel hands bytes over in its own time, so
-`write` waits until they have arrived on the other side: a simulation must not depend on the scheduler.
+The terminal is raw, so that nothing is echoed or translated. A pty has no speed of its own, but it remembers the one
+that the host has set, so that the twin can let bytes of another speed arrive as a UART would read them. Its reader has
+a buffer of 4 kB; when nobody reads, further bytes are lost and counted, as on a UART. The kernel hands bytes over in
+its own time, so `write` waits until they have arrived on the other side: a simulation must not depend on the scheduler.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import time
 import tty
 
 ARRIVAL_S = 0.2  # patience with the kernel
+SPEEDS = (4800, 9600, 19200, 38400, 57600, 115200, 230400, 460800, 921600)
+DEFAULT_SPEED = 38_400  # of a new terminal
 BUFFER_BYTES = 4000  # of the line discipline's 4096
 
 
@@ -32,6 +35,12 @@ class PtyPort:
         os.set_blocking(self._master, False)
         self.device = os.ttyname(self._slave)
         self.lost_bytes = 0
+
+    @property
+    def host_baud_rate(self) -> int:
+        """The speed that the host has set."""
+        code = termios.tcgetattr(self._slave)[5]
+        return next((rate for rate in SPEEDS if getattr(termios, f"B{rate}") == code), DEFAULT_SPEED)
 
     def write(self, data: bytes) -> None:
         """Send bytes to the host; what its buffer cannot take is lost."""

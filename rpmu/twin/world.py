@@ -24,6 +24,7 @@ from rpmu.twin.link import TwinLink
 from rpmu.twin.pruss import AdcErrors, AdcEvent, BusTiming, Pruss
 from rpmu.twin.signals import NS_PER_S, Grid, MainsSource, Truth
 from rpmu.twin.sources import Setting, parse_source
+from rpmu.twin.uart import misread
 
 STEP_CYCLES = 1000  # grid of the analogue simulation: 5 us, 200 kHz
 POINTS = SEGMENT_CYCLES // STEP_CYCLES
@@ -36,6 +37,10 @@ INSTANTS = ("adc_overrun", "tag_slip", "adc_stall")
 
 class SerialLine(Protocol):
     """The receiver's end of a serial line: `PtyPort`, or anything that takes bytes."""
+
+    @property
+    def host_baud_rate(self) -> int | None:
+        """The speed that the host has set; None for a line that has none."""
 
     def write(self, data: bytes) -> None:
         """Towards the host."""
@@ -275,7 +280,9 @@ class Twin:
         data = self.gps.received(self._now_ns)
         if self._line is None:
             return
-        self._line.write(data)
+        speed = self.gps.baud_rate
+        host_speed = self._line.host_baud_rate or speed
+        self._line.write(misread(data, speed, host_speed))
         heard = self._line.read()
         if heard:
-            self.gps.command(heard, self._now_ns)
+            self.gps.command(misread(heard, host_speed, speed), self._now_ns)

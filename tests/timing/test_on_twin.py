@@ -25,6 +25,8 @@ POLL_S = 0.02
 class Line:
     """The receiver's serial line without a pty."""
 
+    host_baud_rate = None
+
     def __init__(self) -> None:
         self.data = b""
 

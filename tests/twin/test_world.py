@@ -28,6 +28,8 @@ from tests.twin.rig import START_NS, edge_scan, phasor, run_twin
 class Memory:
     """A serial line that keeps everything."""
 
+    host_baud_rate = None
+
     def __init__(self):
         self.sent, self.to_send = b"", b""
 
