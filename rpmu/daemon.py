@@ -33,9 +33,9 @@ from rpmu.errors import HardwareError, InputError
 from rpmu.host_time import HostTime
 from rpmu.measurement import Measurement
 from rpmu.pipeline import Calibration, Measurer, Pipeline
+from rpmu.receiver_line import ReceiverLine
 from rpmu.serve import PmuServer, contents
 from rpmu.timing.keeper import TimeKeeper
-from rpmu.timing.receiver import pmtk_setup, ubx_setup
 from rpmu.timing.source import TimeSource
 from rpmu.timing.system import SystemTimeKeeper
 
@@ -124,7 +124,7 @@ class Daemon:
         self._config = config
         self._calibration = calibration
         self._link = link
-        self._gps = gps
+        self._gps = _line(gps, config)
         self._pace = pace
         self._observer = observer
         self._recorder = recorder
@@ -150,7 +150,6 @@ class Daemon:
         await self.server.start()
         try:
             await self._begin()
-            self._configure_receiver()
         except BaseException:
             await self.stop()
             raise
@@ -181,12 +180,6 @@ class Daemon:
             return TimeKeeper(info, settings, leaps), None
         keeper = SystemTimeKeeper(info, settings, leaps)
         return keeper, HostTime(keeper, reader.newest_scan, float(info.scan_rate_hz))
-
-    def _configure_receiver(self) -> None:
-        """Ask for the sentences that are read; a receiver that does not understand goes on as it is."""
-        if self._gps is not None and self._receiver_of.gps.configure:
-            for message in (*pmtk_setup(), *ubx_setup()):
-                self._gps.write(message)
 
     @property
     def _run(self) -> _Run:
@@ -219,7 +212,7 @@ class Daemon:
         reader, pipeline, host_time = self._run.reader, self._run.pipeline, self._run.host_time
         await self._pace(self._poll_interval_s)
         items = reader.poll()
-        nmea = self._gps.read() if self._gps is not None else b""
+        nmea = self._gps.read(self._poll_interval_s) if self._gps is not None else b""
         if self._recorder is not None:
             self._recorder.write(items)
             self._recorder.write_nmea(nmea, reader.newest_scan())
@@ -330,17 +323,17 @@ class Daemon:
     def _use_receiver(self, config: Config) -> None:
         """Open the receiver's port anew if its settings are other ones; the clock runs on meanwhile."""
         before = self._receiver_of
-        if self._open_gps is None or (before.gps, before.time.source) == (config.gps, config.time.source):
+        open_gps = self._open_gps
+        if open_gps is None or (before.gps, before.time.source) == (config.gps, config.time.source):
             return
         if self._gps is not None:
             self._gps.close()  # first: only one may have the port open
         try:
-            self._gps = self._open_gps(config)
+            self._gps = _line(open_gps(config), config)
         except HardwareError:
-            self._gps = self._open_gps(before)
+            self._gps = _line(open_gps(before), before)
             raise
         self._receiver_of = config
-        self._configure_receiver()
 
     @property
     def _frames_flow(self) -> bool:
@@ -387,6 +380,7 @@ class Daemon:
             stream=StreamStatus.of(self._config.station, self.stream.pmus[0].cfgcnt, self._change_in_s),
             acquisition=self._run.info,
             input=pipeline.input,
+            receiver=self._gps.status if self._gps is not None else None,
             reports=self._earlier.reports + pipeline.reports,
             invalid_reports=self._earlier.invalid_reports + pipeline.invalid_reports,
             lost_before_restart=self._earlier.lost,
@@ -394,6 +388,10 @@ class Daemon:
             calibrated=pipeline.calibrated,
             calibration=self._calibration.origin,
         )
+
+
+def _line(port: GpsPort | None, config: Config) -> ReceiverLine | None:
+    return None if port is None else ReceiverLine(port, config.gps)
 
 
 def _measurer_of(pipeline: Pipeline, config: Config, calibration: Calibration) -> Measurer:

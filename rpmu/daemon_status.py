@@ -9,6 +9,7 @@ from rpmu.acquire.ring import RingStatistics
 from rpmu.config import Station
 from rpmu.input_level import InputStatus
 from rpmu.serve.statistics import ServerStatistics
+from rpmu.timing.receiver_setup import ReceiverStatus
 from rpmu.timing.status import TimeStatus
 
 
@@ -56,6 +57,7 @@ class DaemonStatus:
         stream: what PDCs get.
         acquisition: what the firmware samples.
         input: level of the inputs.
+        receiver: what is known of the GPS receiver as a partner; None without one.
         reports: measurements made.
         invalid_reports: of them, marked invalid.
         pru_restarts: times the firmware had to be started again; `time` and `ring` count from the last one ...
@@ -70,6 +72,7 @@ class DaemonStatus:
     stream: StreamStatus
     acquisition: AcquisitionInfo
     input: InputStatus
+    receiver: ReceiverStatus | None
     reports: int
     invalid_reports: int
     pru_restarts: int

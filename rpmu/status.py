@@ -12,6 +12,7 @@ from enum import Enum
 from typing import Any
 
 from rpmu.daemon_status import DaemonStatus
+from rpmu.timing.receiver_setup import DONE
 
 
 def plain(value: Any) -> Any:
@@ -60,6 +61,7 @@ def as_lines(status: Mapping[str, Any]) -> list[str]:
             _number(time["satellites"], "{} satellites"),
             _number(time["hdop"], "HDOP {:.1f}"),
         ),
+        "receiver    " + _receiver(status["receiver"]),
         f"PPS edges   {counters['accepted']} of {counters['edges']} taken, {counters['rejected']} rejected, "
         f"{counters['missing']} missing, {counters['resyncs']} resynchronisations",
         f"sampling    {ring['samples']} samples, {ring['lost_samples']} lost in {ring['gaps']} gaps, "
@@ -71,6 +73,19 @@ def as_lines(status: Mapping[str, Any]) -> list[str]:
         f"PDCs        {server['streaming']} streaming, {server['clients']} connected, "
         f"{server['frames_published']} frames, {server['frames_failed']} not delivered",
     ]
+
+
+def _receiver(receiver: Mapping[str, Any] | None) -> str:
+    """The dialogue with the GPS receiver in words."""
+    if receiver is None:
+        return "none: the time is the host's"
+    failed = [f"{command} {answer}" for command, answer in receiver["answers"].items() if answer != DONE]
+    return _joined(
+        f"{'heard' if receiver['hearing'] else 'not heard'} at {receiver['baud_rate']} baud",
+        receiver["dialogue"],
+        receiver["firmware"],
+        *failed,
+    )
 
 
 def _number(value: Any, form: str) -> str:

@@ -24,6 +24,10 @@ class GpsPort(Protocol):
         """Send bytes to the receiver."""
         ...
 
+    def set_baud_rate(self, baud_rate: int) -> None:
+        """Change the speed of the line."""
+        ...
+
     def close(self) -> None:
         """Give the port back."""
         ...
@@ -66,6 +70,17 @@ class SerialGpsPort:
             self._serial.write(data)
         except serial.SerialException as error:
             raise HardwareError(f"GPS receiver: cannot write to {self._serial.port} ({error})") from error
+
+    def set_baud_rate(self, baud_rate: int) -> None:
+        """Change the speed of the line at once; what has not left yet leaves at the new one.
+
+        Raises:
+            HardwareError: the port cannot do it.
+        """
+        try:
+            self._serial.baudrate = baud_rate
+        except (serial.SerialException, OSError, ValueError) as error:
+            raise HardwareError(f"GPS receiver: {self._serial.port} cannot do {baud_rate} baud ({error})") from error
 
     def close(self) -> None:
         """Give the port back."""

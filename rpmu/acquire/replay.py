@@ -40,6 +40,9 @@ class ReplayGps:
     def write(self, data: bytes) -> None:
         """Nobody is there to configure."""
 
+    def set_baud_rate(self, baud_rate: int) -> None:
+        """The bytes are those of the recording, whatever the speed."""
+
     def close(self) -> None:
         """Nothing is open."""
 

@@ -75,23 +75,19 @@ class Sentence:
     hdop: float | None = None
 
 
-class NmeaStream:
-    """Splits the bytes of a serial port into sentences.
+class SentenceSplitter:
+    """Finds the sentences among the bytes of a serial port, and checks their checksums.
 
     Attributes:
-        good: sentences by kind.
-        bad: discarded ones by reason: "checksum", "no checksum", "cut", "too long", "binary", "fields".
+        bad: discarded ones by reason: "checksum", "no checksum", "cut", "too long", "binary".
     """
 
-    def __init__(self, not_before: int = 0) -> None:
-        """See `TimingSettings.not_before` for the date that decides on week rollovers."""
-        self.good: Counter[str] = Counter()
+    def __init__(self) -> None:
         self.bad: Counter[str] = Counter()
-        self._not_before = not_before
         self._line: bytearray | None = None  # the sentence under way, without its $
         self._scan = 0
 
-    def feed(self, data: bytes, at_scan: int) -> list[Sentence]:
+    def feed(self, data: bytes, at_scan: int) -> list[tuple[str, int]]:
         """Take bytes in pieces of any size.
 
         Args:
@@ -99,27 +95,28 @@ class NmeaStream:
             at_scan: newest scan number at the time of reading.
 
         Returns:
-            The sentences that became complete, in order.
+            The text of each sentence that became complete, from its address to before the asterisk, and the scan at
+            which its first byte came.
         """
-        sentences: list[Sentence | None] = []
+        found: list[tuple[str, int] | None] = []
         for piece in re.split(rb"([$\r\n])", data):
             if piece == b"$":
-                sentences.append(self._finish(joined=True))
+                found.append(self._finish(joined=True))
                 self._line, self._scan = bytearray(), at_scan
             elif piece in (b"\r", b"\n"):
-                sentences.append(self._finish())
+                found.append(self._finish())
             elif self._line is not None:
                 self._line += piece
                 if len(self._line) > LONGEST_SENTENCE:
                     self._reject("too long")
-        return [sentence for sentence in sentences if sentence is not None]
+        return [sentence for sentence in found if sentence is not None]
 
     def _reject(self, reason: str) -> None:
         self.bad[reason] += 1
         self._line = None
 
-    def _finish(self, joined: bool = False) -> Sentence | None:
-        """End of the sentence under way: check it and read it."""
+    def _finish(self, joined: bool = False) -> tuple[str, int] | None:
+        """End of the sentence under way: check it."""
         if self._line is None:
             return None
         line, self._line = bytes(self._line), None
@@ -134,13 +131,44 @@ class NmeaStream:
         if reduce(xor, body) != checksum:
             self._reject("checksum")
             return None
-        try:
-            sentence = parse(body.decode("ascii"), self._scan, self._not_before)
-        except ValueError:
-            self._reject("fields")
-            return None
-        self.good[sentence.kind] += 1
-        return sentence
+        return body.decode("ascii"), self._scan
+
+
+class NmeaStream:
+    """Reads the sentences of a serial port.
+
+    Attributes:
+        good: sentences by kind.
+        bad: discarded ones by reason: those of `SentenceSplitter`, and "fields".
+    """
+
+    def __init__(self, not_before: int = 0) -> None:
+        """See `TimingSettings.not_before` for the date that decides on week rollovers."""
+        self.good: Counter[str] = Counter()
+        self._splitter = SentenceSplitter()
+        self.bad = self._splitter.bad
+        self._not_before = not_before
+
+    def feed(self, data: bytes, at_scan: int) -> list[Sentence]:
+        """Take bytes in pieces of any size.
+
+        Args:
+            data: what was read.
+            at_scan: newest scan number at the time of reading.
+
+        Returns:
+            The sentences that became complete, in order.
+        """
+        sentences = []
+        for body, scan in self._splitter.feed(data, at_scan):
+            try:
+                sentence = parse(body, scan, self._not_before)
+            except ValueError:
+                self.bad["fields"] += 1
+                continue
+            self.good[sentence.kind] += 1
+            sentences.append(sentence)
+        return sentences
 
 
 def parse(body: str, scan: int, not_before: int = 0) -> Sentence:

@@ -1,9 +1,10 @@
-"""What to send to a GPS receiver: bytes, as values. The daemon writes them and does without if nobody answers.
+"""What to send to a GPS receiver: bytes, as values, and its answers. receiver_setup.py decides when.
 
 A MediaTek receiver (MTK3339 of the Adafruit Ultimate GPS) understands PMTK sentences and answers PMTK001; a u-blox
 understands UBX. Both ignore what is not theirs, so one may send both to an unknown receiver. The sentence set is
 small on purpose: RMC (time, date, validity), GGA (satellites, HDOP), GSA (2D or 3D) and ZDA (four-digit year), once a
-second, fit into half a second at 9600 baud. A new baud rate takes effect at once, so the port has to follow.
+second, fit into half a second at 9600 baud. A new baud rate takes effect at once, so the port has to follow. A u-blox
+is asked for PUBX,04 as well, which alone says whether its leap seconds are those of the sky.
 """
 
 from __future__ import annotations
@@ -13,13 +14,15 @@ from functools import reduce
 from operator import xor
 
 from rpmu.errors import InputError
-from rpmu.timing.nmea import Sentence
 
+UBX_ANSWER_BYTES = 10
 BAUD_RATES = (4800, 9600, 14400, 19200, 38400, 57600, 115200)
 PMTK_SENTENCES = ("GLL", "RMC", "VTG", "GGA", "GSA", "GSV", *("",) * 11, "ZDA", "")  # order of $PMTK314's fields
 WANTED = ("RMC", "GGA", "GSA", "ZDA")
 UBX_NMEA_IDS = {"GGA": 0, "GLL": 1, "GSA": 2, "GSV": 3, "RMC": 4, "VTG": 5, "ZDA": 8}
+UNWANTED = frozenset(UBX_NMEA_IDS) - frozenset(WANTED)
 PMTK_ACK = "PMTK001"
+PMTK_RELEASE = "PMTK705"
 PMTK_ANSWERS = {
     "0": "invalid command",
     "1": "unsupported command",
@@ -76,20 +79,6 @@ def pmtk_setup() -> tuple[bytes, ...]:
     return pmtk_sentence_set(), pmtk_rate(), pmtk_pps(), pmtk_sync(), pmtk_version()
 
 
-def pmtk_answer(sentence: Sentence) -> tuple[int, str] | None:
-    """What a receiver said to a command.
-
-    Args:
-        sentence: any.
-
-    Returns:
-        The command's number and the answer in words; None if the sentence is no answer.
-    """
-    if sentence.kind != PMTK_ACK or len(sentence.fields) != 2 or not sentence.fields[0].isdecimal():
-        return None
-    return int(sentence.fields[0]), PMTK_ANSWERS.get(sentence.fields[1], "unknown answer")
-
-
 def ubx(message_class: int, message_id: int, payload: bytes = b"") -> bytes:
     """A UBX frame with its Fletcher checksum."""
     body = bytes((message_class, message_id)) + struct.pack("<H", len(payload)) + payload
@@ -102,4 +91,12 @@ def ubx(message_class: int, message_id: int, payload: bytes = b"") -> bytes:
 
 def ubx_setup() -> tuple[bytes, ...]:
     """The same sentence set for a u-blox (CFG-MSG: class, identifier, rate on the port in use)."""
-    return tuple(ubx(0x06, 0x01, bytes((0xF0, number, kind in WANTED))) for kind, number in UBX_NMEA_IDS.items())
+    standard = [ubx(0x06, 0x01, bytes((0xF0, number, kind in WANTED))) for kind, number in UBX_NMEA_IDS.items()]
+    return (*standard, ubx(0x06, 0x01, b"\xf1\x04\x01"))
+
+
+def ubx_answer(data: bytes) -> str:
+    """What a u-blox said to CFG-MSG, if its answer is among these bytes: "done", "refused", or empty."""
+    if ubx(0x05, 0x01, b"\x06\x01") in data:
+        return PMTK_ANSWERS["3"]
+    return "refused" if ubx(0x05, 0x00, b"\x06\x01") in data else ""

@@ -37,11 +37,10 @@ def test_every_command_is_a_sentence_that_our_own_reader_accepts():
     assert not stream.bad
 
 
-def test_answers():
-    stream = NmeaStream()
-    answers = [receiver.pmtk_answer(s) for s in stream.feed(b"$PMTK001,314,3*36\r\n$PMTK001,320,2*30\r\n", 0)]
-    assert answers == [(314, "done"), (320, "valid command, but the action failed")]
-    assert receiver.pmtk_answer(stream.feed(b"$PMTK010,001*2E\r\n", 0)[0]) is None
+def test_ubx_answers():
+    assert receiver.ubx_answer(b"$GP" + bytes.fromhex("b562050102000601 0f38".replace(" ", "")) + b"RMC") == "done"
+    assert receiver.ubx_answer(receiver.ubx(0x05, 0x00, b"\x06\x01")) == "refused"
+    assert receiver.ubx_answer(receiver.ubx(0x05, 0x01, b"\x06\x00")) == ""  # to another command
 
 
 def test_unknown_baud_rate():
@@ -54,4 +53,4 @@ def test_ubx_frame():
     assert receiver.ubx(0x06, 0x01, bytes((0xF0, 0x01, 0x00))) == bytes.fromhex(
         "b5620601030 0f00100fb11".replace(" ", "")
     )
-    assert len(receiver.ubx_setup()) == 7
+    assert len(receiver.ubx_setup()) == 8
