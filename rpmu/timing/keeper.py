@@ -234,7 +234,7 @@ class TimeKeeper:
         """Let map, state and codes follow from all that is known."""
         self._looked_scan, self._status = self._scan, None
         line = self._clock.local_map(self._scan, self._receiver.pps_sigma_ns(self._settings.receiver_sigma_ns))
-        trust = self._namer.trust
+        trust = self._namer.trust_at(self._clock.local_ns(self._scan)) if self._clock.running else self._namer.trust
         evidence = Evidence(
             edges=self._counters.edges,
             running=self._clock.running,

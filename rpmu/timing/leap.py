@@ -105,6 +105,10 @@ class LeapSchedule:
         else:
             self.add(LeapSecond(midnight, step))
 
+    def speaks_for(self, midnight: int) -> bool:
+        """Whether the source can tell if there is a leap second before a midnight, or a receiver has shown it."""
+        return midnight < self.expires or any(leap.midnight == midnight for leap in self.leaps)
+
     def state(self, second: int) -> LeapState:
         """SOC and leap bits of a second of the continuous scale; all reports of a second ask for the same."""
         key = (second, self.origin, self.leaps)

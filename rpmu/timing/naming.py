@@ -9,6 +9,10 @@ late beside others cannot move the name to the "previous second".
 Once there is a name it does not follow the receiver blindly. A receiver that insists on another second makes the name
 disputed, at once; only after a while is it believed, and then whole seconds are not trusted for as long as a GPS
 needs to send its leap second count (12.5 min). The same holds for a receiver seen to start cold, without a date.
+
+A leap second can end any month. Where no leap-second file speaks for a month's end, nothing tells of one beforehand: so
+the name is in doubt from just before that midnight until the receiver has named a second after it and agrees. There, a
+single sentence that disagrees, or names a second twice, is doubt enough, file or not.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ import math
 from collections import deque
 from datetime import UTC, datetime
 from enum import Enum
+from functools import lru_cache
 
 from rpmu.timing.leap import DAY_S, LeapSchedule, LeapSecond
 from rpmu.timing.nmea import NmeaTime
@@ -27,6 +32,8 @@ WINDOW = 8  # epochs
 SAME_NS = 750_000_000  # differences further apart than this name different seconds
 MAJORITY = 0.6
 LEAP_REACH_S = 30  # a step this soon after the midnight of a new month may be a leap second
+LEAP_EARLY_NS = 1_500_000_000  # 23:59:59 may be deleted; and codes are looked at some times a second only
+REPEATED_NS = 900_000_000  # two sentences of one epoch are nearer to each other
 PLAUSIBLE_NS = (-250_000_000, 1_750_000_000)  # delay of a sentence that may announce 23:59:60
 
 
@@ -36,6 +43,7 @@ class Trust(Enum):
     UNNAMED = "no NMEA sentence has named the second yet"
     UNCONFIRMED = "whole seconds not confirmed: the receiver started cold or changed its second within 12.5 minutes"
     DISPUTED = "the receiver names another second than the clock"
+    LEAP_OPEN = "a month ends, and only the receiver can tell whether with a leap second"
     TRUSTED = "named"
 
 
@@ -69,6 +77,12 @@ class MajorityVote:
             return None
         return -((near[0] - self._delay_ns) // SECOND_NS)
 
+    def repeats(self, utc_ns: int, local_ns: int) -> bool:
+        """Whether a sentence gives a second the name that the second before had."""
+        if not self._epochs or self._epochs[-1][0] != utc_ns:
+            return False
+        return local_ns - utc_ns - self._epochs[-1][1] > REPEATED_NS
+
     def last_differs(self, name: int) -> bool:
         """Whether the newest epoch alone speaks against a name."""
         if not self._epochs:
@@ -98,6 +112,17 @@ class SecondNamer:
         self._confirmed = False  # the name, by a warm receiver or by waiting
         self._confirm_at_s = math.inf
         self._disputed_since_s: float | None = None
+        self._agreed_utc = 0  # the latest second that the receiver and we named alike
+        self._repeated = False  # the receiver just gave a second the name of the one before
+
+    def trust_at(self, local_ns: int) -> Trust:
+        """How far to believe the name at a local time: a leap second may come without a word of the receiver."""
+        if self.trust is not Trust.TRUSTED or self.name is None:
+            return self.trust
+        soon = self.leaps.state((local_ns + LEAP_EARLY_NS) // SECOND_NS + self.name).soc
+        midnight = _month_start(soon)
+        open_ = self._agreed_utc <= midnight and not self.leaps.speaks_for(midnight)
+        return Trust.LEAP_OPEN if open_ else Trust.TRUSTED
 
     def saw_no_date(self) -> None:
         """The receiver does not know the date: its next time may lack the leap seconds."""
@@ -125,7 +150,11 @@ class SecondNamer:
         if time.leap_second and not self._believe_leap_second(time, local_ns):
             return 0
         second = self.leaps.continuous(time.second, time.leap_second) if self.name is not None else time.second
-        if not self._vote.add(second * SECOND_NS + time.fraction_ns, local_ns):
+        utc_ns = second * SECOND_NS + time.fraction_ns
+        self._repeated = self._vote.repeats(utc_ns, local_ns)
+        if not self._vote.add(utc_ns, local_ns):
+            if self._repeated and self.name is not None:
+                self._settle(time.second, now_s)
             return 0
         return self._judge(time.second, now_s)
 
@@ -148,8 +177,11 @@ class SecondNamer:
     def _settle(self, utc: int, now_s: float) -> None:
         """Trust follows from disputes and waiting periods."""
         self._confirmed = self._confirmed or now_s >= self._confirm_at_s
-        doubtful_leap = _after_new_month(utc) and self.name is not None and self._vote.last_differs(self.name)
-        if self._disputed_since_s is not None or doubtful_leap:
+        differs = self.name is not None and (self._repeated or self._vote.last_differs(self.name))
+        if not differs:
+            self._agreed_utc = utc
+        # 23:59:59 once more is not yet the new month, but a leap second all the same.
+        if self._disputed_since_s is not None or (differs and _after_new_month(utc + 1)):
             self.trust = Trust.DISPUTED
         else:
             self.trust = Trust.TRUSTED if self._confirmed else Trust.UNCONFIRMED
@@ -161,7 +193,7 @@ class SecondNamer:
         if abs(step) == 1 and _after_new_month(utc):
             self.leaps.contradict(utc - utc % DAY_S, -step)
             self._vote.clear()
-            self._disputed_since_s = None
+            self._disputed_since_s, self._agreed_utc = None, utc
             return step
         if self._disputed_since_s is None:
             self._disputed_since_s = now_s
@@ -184,7 +216,7 @@ class SecondNamer:
         self.name = name - passed
         self.leaps.origin = utc - 1
         self._vote.clear()
-        self._disputed_since_s = None
+        self._disputed_since_s, self._agreed_utc = None, utc
 
     def _believe_leap_second(self, time: NmeaTime, local_ns: int) -> bool:
         """23:59:60 counts only if it comes when it should, at the end of a month."""
@@ -200,4 +232,15 @@ class SecondNamer:
 
 def _after_new_month(utc: int) -> bool:
     """Whether a month began less than LEAP_REACH_S ago."""
-    return utc % DAY_S <= LEAP_REACH_S and datetime.fromtimestamp(utc, UTC).day == 1
+    return utc - _month_start(utc) <= LEAP_REACH_S
+
+
+def _month_start(utc: int) -> int:
+    """The first midnight of the month that a Unix count lies in."""
+    day = utc // DAY_S
+    return (day - _day_of_month(day) + 1) * DAY_S
+
+
+@lru_cache(maxsize=4)
+def _day_of_month(day: int) -> int:
+    return datetime.fromtimestamp(day * DAY_S, UTC).day

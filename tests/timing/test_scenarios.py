@@ -6,6 +6,8 @@ outside what the codes claim. 1xx crystal and PPS, 2xx losses, 3xx NMEA and name
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -401,16 +403,23 @@ def test_402_leap_second_shown_by_the_receiver():
     assert record.keeper.status.leap == "occurred, add"
 
 
-@pytest.mark.parametrize("step", [1, -1])
-def test_403_leap_second_that_nobody_announced(step):
+COVERED = LeapSchedule(expires=MIDNIGHT + 86_400)  # a file that knows of no leap second at this midnight
+
+
+@pytest.mark.parametrize("leaps", [None, COVERED], ids=["no file", "file says none"])
+@pytest.mark.parametrize(("step", "twice"), [(1, 0), (1, 59), (-1, 0)])
+def test_403_leap_second_that_nobody_announced(step, twice, leaps):
     """The receiver just repeats or skips a second: until that is understood the time is not called good."""
 
     def silent(k: int) -> tuple[int, int]:
-        return leaping(step)(k)[0], 0
+        return leaping(step)(k)[0] - (twice == 59 and k == 100), 0
 
-    record = run(World(seconds=160, start=silent(0)[0], leap_utc=silent))
+    record = run(World(seconds=160, start=silent(0)[0], leap_utc=silent), leaps=replace(leaps) if leaps else None)
     wrong = (record.soc_error != 0) & (record.t > 10)
-    assert not (wrong & record.in_sync & (record.t > 103)).any()
+    # A file that is wrong is believed until the receiver says otherwise, one second and its sentence later at most.
+    believed_until = 101.5 if leaps else 0
+    assert not (wrong & record.in_sync & (record.t > believed_until)).any()
+    assert not record.in_sync[record.between(101.5, 102.5)].any()
     assert (record.soc_error[record.t > 115] == 0).all()
     assert record.in_sync[record.t > 120].all()
     assert record.keeper.status.counters.resyncs == 1
@@ -425,10 +434,32 @@ def test_404_a_leap_second_in_the_file_that_does_not_happen():
     assert (record.soc_error[record.t > 140] == 0).all()
 
 
+YEAR_END = 1_798_761_600  # 2027-01-01 00:00:00 UTC
+
+
 def test_405_year_end():
-    record = judged(World(seconds=60, start=1_798_761_600 - 30))
+    record = judged(World(seconds=60, start=YEAR_END - 30), leaps=LeapSchedule(expires=YEAR_END + 1))
     assert record.in_sync[record.t > 10].all()
     assert np.abs(record.error_ns[record.t > 10]).max() < 500
+
+
+@pytest.mark.parametrize("expires", [0, YEAR_END])
+def test_406_month_end_of_which_no_file_speaks(expires):
+    """The name is in doubt from before 23:59:59 until the receiver agrees about 00:00:01."""
+    record = judged(World(seconds=60, start=YEAR_END - 30), leaps=LeapSchedule(expires=expires), looks=10)
+    assert not record.in_sync[record.between(28.9, 31.3)].any()
+    assert record.in_sync[record.between(10, 28.3)].all()
+    assert record.in_sync[record.t > 31.6].all()
+    assert (record.pmu_tq[record.between(28.9, 31.3)] == 7).all()
+
+
+def test_407_a_month_that_begins_in_silence_stays_in_doubt():
+    """The receiver is silent from before the midnight on: what it would have said of a leap second is not known."""
+    world = World(seconds=120, start=YEAR_END - 30, nmea=lambda k: not 25 <= k < 90)
+    record = judged(world)
+    assert not record.in_sync[record.between(29, 90)].any()
+    assert (record.pmu_tq[record.between(29, 90)] == 7).all()
+    assert record.in_sync[record.t > 100].all()
 
 
 # ---- 5xx: acquisition ----
