@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,6 +27,7 @@ from rpmu.twin.world import Twin, TwinSettings
 
 START_NS = 1_795_000_000 * 10**9
 NS_PER_S = 1_000_000_000
+Watch = Callable[[Twin, Daemon], None]
 
 
 @dataclass
@@ -86,22 +88,29 @@ def run_chain(
     config: Config | None = None,
     recorder: Recorder | None = None,
     mains: MainsSource | None = None,
+    watch: Watch | None = None,
     **twin_settings: Any,
 ) -> Outcome:
-    """Run the twin for so many simulated seconds with a PDC client connected over TCP."""
+    """Run the twin for so many simulated seconds with a PDC client connected over TCP; `watch` sees every step."""
     config = config or configuration()
     chosen = {
+        "start_ns": START_NS,
         "profile": load_profile(rooms.profile_name(config)),
         "nominal_hz": config.station.nominal_frequency_hz,
         "phases": config.station.phases,
         "mains_ain": tuple(channel.ain for channel in config.channels),
     }
-    settings = TwinSettings(start_ns=START_NS, **(chosen | twin_settings))
-    return asyncio.run(_run(seconds, config, settings, recorder, mains))
+    settings = TwinSettings(**(chosen | twin_settings))
+    return asyncio.run(_run(seconds, config, settings, recorder, mains, watch))
 
 
 async def _run(
-    seconds: float, config: Config, settings: TwinSettings, recorder: Recorder | None, mains: MainsSource | None
+    seconds: float,
+    config: Config,
+    settings: TwinSettings,
+    recorder: Recorder | None,
+    mains: MainsSource | None,
+    watch: Watch | None,
 ) -> Outcome:
     line = PtyPort()
     twin = Twin(settings, line, mains)
@@ -113,13 +122,14 @@ async def _run(
         measurements.append(measurement)
         sent_ns.append(twin.now_ns)
 
-    gps, calibration = SerialGpsPort(line.device), rooms.calibration(config)
+    gps, calibration = SerialGpsPort(line.device, config.gps.baud_rate), rooms.calibration(config)
     daemon = Daemon(config, calibration, twin.link(), gps, pacer.pace, observe, recorder)
     await daemon.start()
     host, port = daemon.server.addresses[0][:2]
     frames: list[DataFrame] = []
     try:
-        async with PdcClient(host, port, config.station.idcode) as client:
+        # no limit in wall-clock time to what is said in simulated time
+        async with PdcClient(host, port, config.station.idcode, stall_s=600.0) as client:
             await client.configuration()
 
             async def collect() -> None:
@@ -129,6 +139,8 @@ async def _run(
             collector = asyncio.create_task(collect())
             while twin.elapsed_s < seconds:
                 await daemon.step()
+                if watch is not None:
+                    watch(twin, daemon)
             for _ in range(200):
                 if len(frames) >= len(measurements):
                     break
