@@ -106,7 +106,9 @@ class Gps:
         True, "Ask the receiver for the sentences we read (MediaTek and u-blox); others ignore it."
     )
     baud_rate: int = setting(
-        9600, "Its speed.", choices=(4800, 9600, 19200, 38400, 57600, 115200, 230400, 460800, 921600)
+        9600,
+        "Its speed: tried first. A MediaTek receiver is brought to it; any other is heard at its own.",
+        choices=(4800, 9600, 19200, 38400, 57600, 115200, 230400, 460800, 921600),
     )
 
 
