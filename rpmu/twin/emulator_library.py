@@ -102,6 +102,7 @@ _SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "start": (None, (_HANDLE, _INT, _UINT32)),
     "stop": (None, (_HANDLE, _INT)),
     "running": (ctypes.c_bool, (_HANDLE, _INT)),
+    "skip_waiting": (None, (_HANDLE, ctypes.c_bool)),
     "run": (ctypes.c_bool, (_HANDLE, ctypes.c_uint64)),
     "cycle": (ctypes.c_uint64, (_HANDLE,)),
     "fault": (ctypes.POINTER(CFault), (_HANDLE,)),

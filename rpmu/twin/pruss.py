@@ -166,6 +166,13 @@ class Pruss:
             if not self._library.emulator_run(self._handle, cycle):
                 raise self._fault(self._library.emulator_fault(self._handle).contents)
 
+    def skip_waiting(self, skip: bool) -> None:
+        """Whether waiting loops are skipped ahead (they are, from the start) or executed turn by turn.
+
+        No result differs; tests compare, and a probe on an instruction of such a loop has it executed, too.
+        """
+        self._library.emulator_skip_waiting(self._handle, skip)
+
     @property
     def cycle(self) -> int:
         """PRU cycles of 5 ns since creation."""

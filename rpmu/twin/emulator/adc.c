@@ -202,6 +202,18 @@ void adc_advance(Emulator *e, uint64_t tick)
         finish_step(e);
 }
 
+/* FIFO0COUNT changes when a step's word is ready, and when somebody reads the FIFO. */
+bool adc_quiet_read(Emulator *e, uint32_t offset, uint64_t now, QuietRead *out)
+{
+    const Adc *adc = &e->adc;
+    if (offset != 0xE4 || !adc->clock_on || (adc->step != 0 && adc->ready <= now * TICKS_PER_CYCLE))
+        return false;
+    out->value = adc->fifo[0].count;
+    out->last_cycle = adc->step == 0 ? NEVER : (adc->ready - 1) / TICKS_PER_CYCLE;
+    out->probe = &e->statistics.count_reads;
+    return true;
+}
+
 double adc_earliest_sample(const Emulator *e)
 {
     const Adc *adc = &e->adc;

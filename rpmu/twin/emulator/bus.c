@@ -19,6 +19,8 @@
 #define CM_WKUP_BASE 0x44E00400u
 #define CM_WKUP_ADC_TSC_CLKCTRL 0xBCu
 
+enum { STANDBY_INIT = 1 << 4 }; /* CFG SYSCFG: the OCP port is closed */
+
 typedef enum Target {
     NOTHING, RAM, INTC, CTRL0, CTRL1, CFG, IEP, ECAP, PRUSS_GLOBAL, ADC, CM_WKUP, DDR, IRAM0, IRAM1,
 } Target;
@@ -217,7 +219,6 @@ static void device_burst(Emulator *e, Place place, uint32_t address, uint8_t *da
 static bool allowed(Core *core, Place place, uint32_t address, uint32_t bytes, bool write)
 {
     Emulator *e = core->emulator;
-    enum { STANDBY_INIT = 1 << 4 };
     const char *verb = write ? "write" : "read";
     bool outside = is_external(place.target) || (place.target == NOTHING && address >= 0x80000u);
     if (outside && (e->cfg.syscfg & STANDBY_INIT)) {
@@ -271,6 +272,18 @@ uint32_t bus_read(Core *core, uint32_t address, uint8_t *data, uint32_t bytes)
 uint32_t bus_write(Core *core, uint32_t address, const uint8_t *data, uint32_t bytes)
 {
     return transfer(core, address, (uint8_t *)data, bytes, true);
+}
+
+bool bus_quiet_read(Core *core, uint32_t address, QuietRead *out)
+{
+    Emulator *e = core->emulator;
+    Place place = locate(e, address, core->index);
+    bool reachable = place.target == ADC && !(e->cfg.syscfg & STANDBY_INIT);
+    if (!reachable || e->bus.external_jitter != 0)
+        return false;
+    out->cycles = read_cost(e, ADC, 1);
+    out->delay = out->cycles / 2;
+    return adc_quiet_read(e, place.offset, core->cycle, out);
 }
 
 /* ---- what the host calls ---- */

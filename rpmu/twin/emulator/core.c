@@ -68,8 +68,24 @@ void probe_visit(Probe *probe, uint64_t cycle, uint32_t pc)
     probe->last_cycle = cycle;
 }
 
+void probe_repeat(Probe *probe, uint64_t visits, uint64_t gap, uint32_t pc)
+{
+    if (visits == 0)
+        return;
+    if (gap > probe->max_gap) {
+        probe->max_gap = gap;
+        probe->max_gap_cycle = probe->last_cycle + gap;
+        probe->max_gap_pc = pc;
+    }
+    probe->visits += visits;
+    probe->total_gap += visits * gap;
+    probe->last_cycle += visits * gap;
+}
+
 static void before(Core *core, const Instruction *i)
 {
+    if (i->flags & CLOSES_IDLE_LOOP)
+        idle_skip(core, i);
     if (i->flags & READS_R31)
         core->r[31] = core_read_r31(core);
     if (i->flags & WRITES_MAC_OPERANDS) {
@@ -85,7 +101,7 @@ static void before(Core *core, const Instruction *i)
 
 /* ---- loads and stores ---- */
 
-static uint32_t memory_address(const Core *core, const Instruction *i)
+uint32_t core_memory_address(const Core *core, const Instruction *i)
 {
     const uint32_t *r = core->r;
     uint32_t base = i->constant == NO_CONSTANT ? r[i->rs1] : ctrl_constant(core, i->constant);
@@ -97,7 +113,7 @@ static uint32_t load_or_store(Core *core, const Instruction *i)
 {
     uint32_t length = transfer_length(i, core->r);
     uint32_t first = i->rd * 4u + i->rd_shift;
-    uint32_t address = memory_address(core, i);
+    uint32_t address = core_memory_address(core, i);
     if (length == 0)
         return 1;
     if (first + length > 128) {
@@ -270,6 +286,7 @@ void core_run(Core *core, uint64_t until)
 {
     Emulator *e = core->emulator;
     e->active = core->index;
+    core->until = until;
     while (core->cycle < until && core->running && e->fault.kind == FAULT_NONE) {
         if (core->sleeping)
             doze(core, until);

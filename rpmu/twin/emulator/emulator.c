@@ -40,6 +40,7 @@ Emulator *emulator_create(const BusTiming *bus, const AdcErrors *adc, const doub
     e->ddr_base = ddr_base;
     e->ddr_bytes = ddr_bytes;
     e->active = -1;
+    e->skip_waiting = true;
     random_seed(&e->analog.noise, seed, STREAM_NOISE);
     random_seed(&e->jitter, seed, STREAM_JITTER);
     peripherals_reset(e);
@@ -108,6 +109,11 @@ bool emulator_running(const Emulator *e, int core)
 }
 
 /* ---- time ---- */
+
+void emulator_skip_waiting(Emulator *e, bool skip)
+{
+    e->skip_waiting = skip;
+}
 
 static void run_cores(Emulator *e, uint64_t until)
 {

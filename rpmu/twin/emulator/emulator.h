@@ -118,6 +118,9 @@ void emulator_start(Emulator *emulator, int core, uint32_t entry_word); /* regis
 void emulator_stop(Emulator *emulator, int core);
 bool emulator_running(const Emulator *emulator, int core);
 
+/* Whether waiting loops are skipped ahead (they are, from the start) or executed turn by turn: no result differs. */
+void emulator_skip_waiting(Emulator *emulator, bool skip);
+
 /* Run both cores until `cycle`; the last instruction may end a little later. False: see emulator_fault(). */
 bool emulator_run(Emulator *emulator, uint64_t cycle);
 uint64_t emulator_cycle(const Emulator *emulator);

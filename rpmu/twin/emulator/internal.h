@@ -31,6 +31,7 @@ enum { /* Instruction.flags: what needs a look before or after the instruction *
     WRITES_R31 = 2,
     WRITES_MAC_OPERANDS = 4,
     PROBED = 8,
+    CLOSES_IDLE_LOOP = 16,
 };
 
 /* Operand value = (register >> shift) & mask; operand 2 adds `immediate`, with mask 0 where there is no register. */
@@ -97,6 +98,7 @@ typedef struct Core {
     uint32_t loop_top, loop_end, loop_count; /* loop_end is NO_LOOP outside a LOOP */
     bool running, sleeping;
     uint64_t cycle, instructions, stalls;
+    uint64_t until;            /* end of the run under way */
     Mac mac;
     Instruction iram[IRAM_WORDS];
 
@@ -124,7 +126,14 @@ void core_reset(Core *core);
 void core_run(Core *core, uint64_t until);
 uint32_t core_read_r31(Core *core);
 bool core_wakes(Core *core);
+uint32_t core_memory_address(const Core *core, const Instruction *i);
 void probe_visit(Probe *probe, uint64_t cycle, uint32_t pc);
+void probe_repeat(Probe *probe, uint64_t visits, uint64_t gap, uint32_t pc); /* that many more, evenly spaced */
+
+/* ---- idle.c ---- */
+
+void idle_mark(Core *core);                                /* find the waiting loops of what is loaded */
+void idle_skip(Core *core, const Instruction *closing);    /* ahead of the closing branch of one */
 
 /* ---- xfr.c: wide transfers, scratchpad, multiplier ---- */
 
@@ -247,6 +256,18 @@ void adc_set_clock(Emulator *e, bool on, uint64_t now);
 uint32_t bus_read(Core *core, uint32_t address, uint8_t *data, uint32_t bytes);
 uint32_t bus_write(Core *core, uint32_t address, const uint8_t *data, uint32_t bytes);
 
+/* A register of which it is known how long it keeps its value, and that reading it changes nothing but a probe. */
+typedef struct QuietRead {
+    uint32_t value, cycles;
+    uint32_t delay;            /* cycles from the beginning of the load to when it reaches the register */
+    uint64_t last_cycle;       /* the last at which it reads so; NEVER if software alone changes it */
+    Probe *probe;
+} QuietRead;
+
+/* False where the word at `address` is not such a register, or the load's cost not certain. */
+bool bus_quiet_read(Core *core, uint32_t address, QuietRead *out);
+bool adc_quiet_read(Emulator *e, uint32_t offset, uint64_t now, QuietRead *out); /* adc.c; fills in all but the cost */
+
 /* ---- emulator.c ---- */
 
 struct Emulator {
@@ -266,6 +287,7 @@ struct Emulator {
     Analog analog;
     Random jitter;
     uint64_t cycle;
+    bool skip_waiting;
     int active;                /* core that is executing, -1 outside */
     Fault fault, host_fault;
     Statistics statistics;

@@ -98,6 +98,7 @@ void ctrl_set_running(Core *core, bool running, uint64_t now)
         if (core->cycle < now)
             core->cycle = now;
         core->sleeping = false;
+        idle_mark(core);
     }
     core->running = running;
     core->control = running ? core->control | CONTROL_ENABLE : core->control & ~(uint32_t)CONTROL_ENABLE;
