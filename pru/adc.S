@@ -134,6 +134,7 @@ restart:
     set  FLAGS, FLAGS, FLAG_RESTARTED
     jal  LINK, give_up_block
     jal  LINK, fresh_pipeline
+    jal  LINK, expect_no_edge
     jal  LINK, adc_start
     jmp  next
 1:  jmp  measure_from_start

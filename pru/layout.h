@@ -124,8 +124,8 @@
 #define EVENT_SOURCE 0x04                   /* EVENT_SOURCE_* */
 #define EVENT_EPOCH 0x08
 #define EVENT_FIRST_SCAN 0x0C               /* scan number of the first raw sample; pin: newest scan at the edge */
-#define EVENT_COUNTER_BEFORE 0x10           /* pin: counter before the last look that saw low. ADC: at the crossing */
-#define EVENT_COUNTER_AFTER 0x14            /* pin: counter after the first look that saw high. ADC: as BEFORE */
+#define EVENT_COUNTER_BEFORE 0x10           /* pin: counter at the last look that saw low. ADC: at the crossing */
+#define EVENT_COUNTER_AFTER 0x14            /* pin: counter at the first look that saw high. ADC: as BEFORE */
 #define EVENT_SAMPLE_COUNT 0x18             /* EVENT_SAMPLES; pin: 0 */
 #define EVENT_CROSSING 0x1C                 /* index of the first raw sample at or above PARAMS_PPS_HIGH */
 #define EVENT_DATA 0x20                     /* raw 12-bit PPS samples, one per scan, 16 bits each */

@@ -86,33 +86,57 @@ drop_event:
     jmp  LINK
 
 /* ---- the second PPS input ----
- * While no scan can be ready the input is looked at as fast as it goes, about every 16 ticks, with the counter read
- * before each look. The edge lies between the counter before the last look that saw low and the counter after the first
- * that saw high, however long that took: the event carries both. It takes longer where a scan came in between.
+ * While no scan can be ready the input is looked at every other tick. The edge lies between the last look that saw low
+ * and the first that saw high; the event carries the counter at both: two ticks apart, and more where a scan's work came
+ * in between. So that it never does come in between, whatever the crystal, an edge is waited for once the last two have
+ * shown when it is due: the scans of that time stay in the FIFO, two or three of them.
+ *
+ * The counter "at a look" is what it shows when it is read by the instruction before the look.
  */
-watch_pin:
-    lbco r8, DRAM0, PIN_TICKS, 4
-    jump_set FLAGS, FLAG_PIN_LOW, pin_is_low
-1:  lbco r4, IEP, IEP_COUNT, 4
-    jump_clear r31, PIN, 2f
-    sub  r5, r4, NOW
-    jump_lt r5, r8, 1b
-    jmp  LINK
-2:  set  FLAGS, FLAGS, FLAG_PIN_LOW
-    sbco r4, DRAM0, PIN_LOW_AT, 4
-pin_is_low:
-    lbco r9, DRAM0, PIN_LOW_AT, 4
-1:  lbco r4, IEP, IEP_COUNT, 4
-    jump_set r31, PIN, 2f
-    mov  r9, r4
-    sub  r5, r4, NOW
-    jump_lt r5, r8, 1b
-    sbco r9, DRAM0, PIN_LOW_AT, 4
-    jmp  LINK
 
-2:  lbco r28, IEP, IEP_COUNT, 4
+/* After a scan that was found as it came, and its work: look until the next one is near, or the edge has come. */
+watch_pin:
+    lbco r7, DRAM0, PIN_LOW_AT, 16          // and r8 PIN_TICKS, r9 PIN_UNTIL, r10 PIN_REACH
+    lbco r4, IEP, IEP_COUNT, 4
+    add  r5, NOW, r8
+    sub  r5, r5, r4                         // until the next scan is near,
+    jump_le r5, r8, 1f
+    ldi  r5, 0
+1:  sub  r6, r9, r4                         // and until the edge must have come, if it is due
+    jump_ge r6, r10, 2f
+    max  r5, r5, r6
+2:  lsr  r5, r5, 2                          // turns of four ticks
+    jump_eq r5, 0, 9f
+    jump_set FLAGS, FLAG_PIN_LOW, pin_is_low
+1:  jump_clear r31, PIN, 2f
+    sub  r5, r5, 1
+    jump_ne r5, 0, 1b
+9:  jmp  LINK
+2:  lbco r7, IEP, IEP_COUNT, 4
+    jump_set r31, PIN, 9b
+    set  FLAGS, FLAGS, FLAG_PIN_LOW
+
+/* r5 turns; r7 counter at the last look that saw low. */
+pin_is_low:
+    mov  r6, r5
+    lbco r4, IEP, IEP_COUNT, 4
+    jump_set r31, PIN, pin_rose             // looks at r4,
+1:  jump_set r31, PIN, 2f                   // r4 + 1 + 4 k,
+    sub  r5, r5, 1
+    jump_set r31, PIN, 3f                   // and r4 + 3 + 4 k
+    jump_ne r5, 0, 1b
+    jal  INNER_LINK, last_look
+    sbco r4, DRAM0, PIN_LOW_AT, 4
+    jmp  LINK
+2:  add  r4, r4, 2
+3:  jal  INNER_LINK, last_look
+    sub  r7, r4, 2
+
+/* It was low at r7 and high at r4. */
+pin_rose:
     clr  FLAGS, FLAGS, FLAG_PIN_LOW
-    mov  r29, r9
+    mov  r28, r4
+    mov  r29, r7
     jal  INNER_LINK, event_slot
     ldi  r5, EVENT_SOURCE_PIN
     mov  r7, SCAN
@@ -122,4 +146,33 @@ pin_is_low:
     ldi  r11, 0
     sbbo r4, r26, EVENT_SEQ, 32             // EVENT_SEQ to EVENT_CROSSING
     jal  INNER_LINK, event_written
+
+/* Two edges a second apart, by r28: the next one comes a second later again. */
+    lbco r4, DRAM0, PIN_EDGE_AT, 4
+    sbco r28, DRAM0, PIN_EDGE_AT, 4
+    sub  r4, r28, r4
+    ldi32 r5, PIN_SECOND - PIN_SECOND_TOLERANCE
+    ldi32 r6, 2 * PIN_SECOND_TOLERANCE
+    sub  r5, r4, r5
+    jump_gt r5, r6, 9b
+    add  r4, r4, r28
+    ldi  r5, PIN_EXPECT_TICKS
+    add  r4, r4, r5
+    sbco r4, DRAM0, PIN_UNTIL, 4
+    jmp  LINK
+
+/* Add the r6 - r5 turns that were made to r4: the counter at the last look of a turn. */
+last_look:
+    sub  r6, r6, r5
+    lsl  r6, r6, 2
+    add  r4, r4, r6
+    sub  r4, r4, 1
+    jmp  INNER_LINK
+
+/* No edge is due before another one has been seen: a scan that is numbered by the counter must not have waited in the
+ * FIFO. (The counter comes round to this in 21 s. Then 45 us are spent in vain.) Takes r4. */
+expect_no_edge:
+    lbco r4, IEP, IEP_COUNT, 4
+    sub  r4, r4, 1
+    sbco r4, DRAM0, PIN_UNTIL, 4
     jmp  LINK

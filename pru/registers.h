@@ -43,7 +43,7 @@
 #define FLAG_ARMED 4                        /* PPS: the ADC has seen low, the next high sample is an edge */
 #define FLAG_PIN 5                          /* PPS: the R31 input is watched */
 #define FLAG_PIN_LOW 6                      /* PPS: it was low at PIN_LOW_AT */
-#define FLAG_FRESH 7                        /* the newest scan was found as it came: NOW is when */
+#define FLAG_FRESH 7                        /* a look was in vain since the last scan: the newest was found as it came */
 
 /* ---- DRAM0 ---- */
 #define RAW 0x00                            /* 7 words: the newest scan as read; address 0, so that RAW + 4k is 4k */
@@ -59,9 +59,8 @@
 #define STALL_TICKS 0x60
 #define BLOCK_TICKS 0x64                    /* from the last sample of a block to the last of the next */
 #define EXPECTED_TICKS 0x68                 /* from REF_SCAN to just ahead of the open block (read together) */
-#define PIN_TICKS 0x6C                      /* so long after a scan the next one cannot be there yet */
-#define MEASURE_SCANS 0x70
-#define MEASURE_START 0x74
+#define MEASURE_SCANS 0x6C
+#define MEASURE_START 0x70
 #define BLOCKS 0x78                         /* STATUS_BLOCKS_WRITTEN */
 #define BLOCK_AT 0x7C                       /* the open block, */
 #define BLOCK_SIZE 0x80                     /* its size, */
@@ -72,10 +71,14 @@
 #define CARRIED_BAD 0x94                    /* the previous block's that are still in the filter (read together) */
 #define EVENTS 0x98                         /* STATUS_EVENTS_WRITTEN */
 #define EDGE_COUNTER 0x9C                   /* the counter at the PPS crossing */
-#define PIN_LOW_AT 0xA0
+#define PIN_EDGE_AT 0xA0                    /* the counter at the last edge of the pin */
 #define GRID_OFFSET 0xA4                    /* ticks by which scans come later than on the grid of START */
 #define MISSING 0xA8                        /* scans still to be substituted, */
 #define FOUND 0xAC                          /* and the FIFO words found with the one after them */
+#define PIN_LOW_AT 0xB0                     /* the counter at the last look that saw the pin low */
+#define PIN_TICKS 0xB4                      /* so long after a scan the next one cannot be there yet */
+#define PIN_UNTIL 0xB8                      /* the counter by when the pin's next edge should have come */
+#define PIN_REACH 0xBC                      /* nearer than this, it is waited for (the four read together) */
 
 #define CIC 0x100                           /* per channel 3 integrators, then 3 comb delays */
 #define CIC_CHANNEL_BYTES 24
@@ -88,7 +91,10 @@
 #define FIFO_SUSPICIOUS 32                  /* words: far behind, so ask the ADC whether the FIFO has overrun */
 #define FIFO_DEPTH 64
 #define MEASURE_WARM_UP 8                   /* scans ahead of the measurement */
-#define PIN_MARGIN 120                      /* ticks ahead of the next scan at which looking at the FIFO begins again */
+#define PIN_MARGIN 180                      /* ticks ahead of the next scan at which looking at the FIFO begins again */
+#define PIN_EXPECT_TICKS 2000               /* the pin's next edge comes within this of where the last two say: 10 us */
+#define PIN_SECOND 200000000                /* ticks of a second, give or take ... */
+#define PIN_SECOND_TOLERANCE 50000          /* ... 250 ppm, more than any crystal is off */
 #define IDLE_PAUSE 1000                     /* turns of two cycles between looks at the mailbox while idle: 10 us */
 #define CLOCK_POLLS 2000                    /* reads of the clock gate before the ADC counts as absent: 0.9 ms */
 

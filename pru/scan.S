@@ -14,9 +14,10 @@ next:
     lbco r5, DRAM0, LAST_SEQ, 4
     jump_eq r4, r5, 1f
     jmp  command
-1:  jump_clear FLAGS, FLAG_PIN, 2f
-    jal  LINK, watch_pin
-2:  ldi  r27.b0, LOOKS
+1:  lbbo r26, ADC, ADC_FIFO0COUNT, 4
+    jump_ge r26.b0, WORDS, found            // there already: who knows since when
+    set  FLAGS, FLAGS, FLAG_FRESH
+    ldi  r27.b0, LOOKS
 look:
     lbbo r26, ADC, ADC_FIFO0COUNT, 4
     jump_ge r26.b0, WORDS, found
@@ -70,15 +71,19 @@ scan_numbered:
     mov  SINCE, NOW
     ldi  r4, 0
     sbco r4, DRAM0, TRIES, 4
-    set  FLAGS, FLAGS, FLAG_FRESH
     jump_lt r26.b0, WORDS, 1f
     clr  FLAGS, FLAGS, FLAG_FRESH           // a backlog
 1:  jal  LINK, store_scan
     lbco r4, IEP, IEP_COUNT, 4
     sub  r4, r4, NOW
     lbbo r5, STATUS, STATUS_MAX_WORK_CYCLES, 4
-    jump_le r4, r5, next
+    jump_le r4, r5, 2f
     sbbo r4, STATUS, STATUS_MAX_WORK_CYCLES, 4
+
+2:  jump_clear FLAGS, FLAG_FRESH, next      // behind: the FIFO comes first
+    clr  FLAGS, FLAGS, FLAG_FRESH
+    jump_clear FLAGS, FLAG_PIN, next
+    jal  LINK, watch_pin
     jmp  next
 
 measure_far:

@@ -164,6 +164,11 @@ measured:
     sbco r26, DRAM0, SCAN_TICKS, 4
     lsl  r4, r26, 5                         // STALL_SCANS of them
     sbco r4, DRAM0, STALL_TICKS, 4
+    lsr  r5, r26, 1
+    add  r5, r5, r26                        // a scan and a half: until the pin is looked at again at the latest
+    ldi  r4, 2 * PIN_EXPECT_TICKS
+    add  r5, r5, r4
+    sbco r5, DRAM0, PIN_REACH, 4
     ldi  r4, PIN_MARGIN
     max  r26, r26, r4
     sub  r26, r26, r4
@@ -180,7 +185,8 @@ measured:
     clr  FLAGS, FLAGS, FLAG_MEASURING
     jump_eq PIN, NO_PIN, 1f
     set  FLAGS, FLAGS, FLAG_PIN
-1:  ldi  SCAN, 0                            // numbers begin: this one is 0 and not stored
+1:  jal  LINK, expect_no_edge
+    ldi  SCAN, 0                            // numbers begin: this one is 0 and not stored
     ldi  REF_SCAN, 0
     add  r28, DECIMATION, DECIMATION
     jal  LINK, expect_from_here

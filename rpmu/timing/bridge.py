@@ -14,10 +14,11 @@ from rpmu.acquire.blocks import COUNTER_HZ, AcquisitionInfo, PpsEvent
 from rpmu.timing.edge import BadEdgeError, Edge
 
 LATE_TICKS = 50.0  # spread of the lateness with which the PRU reads a scan: 43 on the emulator
-# What the firmware's instructions add: it reads the counter before it looks at the pin, and a scan some time after the
-# scan is ready. Found on the emulator, +-5 ticks, with the ADC input as reference; a board shows its own rest as
-# `TimeStatus.other_input_ns`, for the setting `pin_latency_ns`.
-PIN_EARLY_TICKS = 27.0
+# What the firmware's instructions add, at the latencies of the emulator: the counter "at a look" at the pin is read 12
+# ticks ahead of it, and a scan is read at the earliest 22 ticks after it is ready (half a load from the ADC, and what
+# follows). A board shows its own rest as `TimeStatus.other_input_ns`, for the setting `pin_latency_ns`.
+PIN_EARLY_TICKS = 34.0
+SHARP_TICKS = 20  # two looks no farther apart: an instant, not an interval, because the receiver's jitter is no less
 CONVERSION_CLOCKS = 13  # from the sampling instant to the result
 FARTHEST_SCANS = 8.0  # a looser interval is of no use, and a farther edge not possible
 TICK_NS = 1e9 / COUNTER_HZ
@@ -67,7 +68,7 @@ class CounterBridge:
         return (late - before) / self._ticks, LATE_TICKS * TICK_NS / math.sqrt(12 if seen > 1 else 6)
 
     def pin_edge(self, event: PpsEvent, latency_ns: float) -> Edge:
-        """Place an edge seen at the pin among the scans: anywhere between two looks at it.
+        """Place an edge seen at the pin among the scans: anywhere between two looks at it, if they are far apart.
 
         Raises:
             BadEdgeError: the event belongs to no scan that was seen, or its counters are no interval beside its scan.
@@ -81,4 +82,5 @@ class CounterBridge:
         fraction = ticks / self._ticks + self._sampled_before
         if half_width <= 0 or abs(fraction) + half_width > FARTHEST_SCANS:
             raise BadEdgeError(f"an edge at the pin lies {fraction:.1f} +- {half_width:.1f} scans from its newest scan")
-        return Edge(event.first_scan, fraction, half_width / math.sqrt(3), half_width)
+        sharp = event.counter_after - event.counter_before <= SHARP_TICKS
+        return Edge(event.first_scan, fraction, half_width / math.sqrt(3), 0.0 if sharp else half_width)

@@ -3,9 +3,9 @@
 The filter keeps *local* time, ns whose whole seconds are PPS edges but have no name yet (naming.py gives it). Between
 edges the line runs on and its variance grows as crystal.py says; an edge pulls it back. The scatter of the
 edges is learned (jitter.py), so that 30 ns and 1 us both come out honest. Edges far from their prediction are
-rejected; several rejected ones that agree with each other restart the clock. An edge that is only an interval between
-two samples goes to interval.py, because a filter that takes it for a Gaussian gets stuck where every PPS falls at the
-same place between samples.
+rejected; several rejected ones that agree with each other restart the clock. Edges that are only an interval between
+two samples go to interval.py, because a filter that takes them for Gaussian gets stuck where every PPS falls at the
+same place between samples; a single one among sharp edges moves the line no farther than into it.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ EXTRA_S = 0.9  # an edge sooner than this after a good one is one too many
 SUSPICIOUS_NS = 1e6  # a rejected edge nearer than this is the PPS, somehow wrong, or we are
 BIAS_WINDOW = 6
 BIAS_SIGMAS = 4.0
+SHARP_MEMORY = 20  # intervals in a row after which sharp edges are forgotten
 
 
 class Verdict(Enum):
@@ -85,6 +86,7 @@ class ClockFilter:
 
     def _forget_noise(self) -> None:
         self.jitter = JitterEstimate()
+        self._sharp = 0  # sharp edges that still say more than an interval does
         self._pulls: deque[float] = deque(maxlen=BIAS_WINDOW)
 
     # ---- what it says ----
@@ -196,7 +198,9 @@ class ClockFilter:
         self._rejected_in_a_row = 0
         self._finder.clear()
         if half_width_ns:
-            return Outcome(Verdict.ACCEPTED, residual, self._follow_interval(seen, second, residual, half_width_ns))
+            return self._take_interval(seen, second, residual, half_width_ns)
+        self._sharp = min(self._sharp + 1, SHARP_MEMORY)
+        self._intervals.clear()
         return Outcome(Verdict.ACCEPTED, residual, self._follow(residual, noise))
 
     def _passes(self, residual: float, noise: float, half_width_ns: float) -> bool:
@@ -235,9 +239,18 @@ class ClockFilter:
         self._covariance = keep @ p @ keep.T + np.outer(gain, gain) * noise
         return float(gain[0]) * residual
 
-    def _follow_interval(self, seen: Candidate, second: int, residual: float, half_width_ns: float) -> float:
-        """Move the line into the set of those that fit all intervals; gives the step of the phase, ns."""
+    def _take_interval(self, seen: Candidate, second: int, residual: float, half_width_ns: float) -> Outcome:
+        """An edge anywhere within +- `half_width_ns`: by all such edges, or into this one from where sharp ones led."""
         self._intervals.add(seen.scan, seen.fraction, second * SECOND_NS, half_width_ns)
+        if not self._sharp:
+            return Outcome(Verdict.ACCEPTED, residual, self._follow_intervals(residual))
+        self._sharp -= 1
+        beyond = math.copysign(max(abs(residual) - half_width_ns, 0.0), residual)
+        step = self._follow(beyond, self.jitter.sigma_ns**2) if beyond else 0.0
+        return Outcome(Verdict.ACCEPTED, beyond, step)
+
+    def _follow_intervals(self, residual: float) -> float:
+        """Move the line into the set of those that fit all intervals; gives the step of the phase, ns."""
         fix = self._intervals.fix(-residual, self.offset_ppb)
         step = fix.phase_ns + residual  # the line passed the interval's centre at -residual
         self._state = np.array([self._state[0] + step, fix.offset_ppb, 0.0])
