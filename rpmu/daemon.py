@@ -316,6 +316,8 @@ class Daemon:
             run = self._run
             if (run.time, run.settings) != (config.time, config.sampler_settings()):
                 return None
+            if run.pipeline.calibration.reference_v != calibration.reference_v:
+                return None
             measurer = await asyncio.to_thread(_measurer_of, run.pipeline, config, calibration)
             if run is self._run:  # and was not started again meanwhile
                 return measurer
@@ -385,6 +387,7 @@ class Daemon:
             invalid_reports=self._earlier.invalid_reports + pipeline.invalid_reports,
             lost_before_restart=self._earlier.lost,
             pru_restarts=self._restarts,
+            reference=pipeline.reference.status if pipeline.reference is not None else None,
             calibrated=pipeline.calibrated,
             calibration=self._calibration.origin,
         )

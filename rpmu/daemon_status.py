@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from rpmu.acquire import AcquisitionInfo
 from rpmu.acquire.ring import RingStatistics
+from rpmu.adc_reference import ReferenceStatus
 from rpmu.config import Station
 from rpmu.input_level import InputStatus
 from rpmu.serve.statistics import ServerStatistics
@@ -62,6 +63,7 @@ class DaemonStatus:
         invalid_reports: of them, marked invalid.
         pru_restarts: times the firmware had to be started again; `time` and `ring` count from the last one ...
         lost_before_restart: ... and this is what was lost in the ring before it.
+        reference: what the converter's reference channel says, if there is one.
         calibrated: a certificate that holds stands behind the numbers.
         calibration: which one, or why none, in words.
     """
@@ -77,6 +79,7 @@ class DaemonStatus:
     invalid_reports: int
     pru_restarts: int
     lost_before_restart: int = 0
+    reference: ReferenceStatus | None = None
     calibrated: bool = False
     calibration: str = ""
 

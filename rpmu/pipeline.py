@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from rpmu.acquire import AcquisitionInfo, PpsEvent, SampleBlock
 from rpmu.acquire.blocks import ADC_BITS
+from rpmu.adc_reference import AdcReference
 from rpmu.estimate import Estimator, FrontEnd
 from rpmu.estimate.cic import CicResponse
 from rpmu.estimate.offset import OffsetTracker
@@ -50,6 +51,8 @@ class Calibration:
         test_mode: mark all data as not to be used: the numbers are nominal, or of an expired certificate.
         levels: what each channel does beyond its front end as its level changes; empty for nothing.
         site_angle_rad: what the place turns the angle by, taken off every phasor.
+        reference_v: the last channel is not mains but this known voltage, by which the converter's full scale is
+            measured and divided out; None for no such channel.
         origin: which certificate or profile this is, in words.
     """
 
@@ -61,6 +64,7 @@ class Calibration:
     test_mode: bool = False
     levels: tuple[LevelResponse, ...] = ()
     site_angle_rad: float = 0.0
+    reference_v: float | None = None
     origin: str = "nominal"
 
     def corrected(self, phasors: NDArray[np.complex128]) -> NDArray[np.complex128]:
@@ -108,7 +112,9 @@ class Measurer:
         self.calibration = calibration
         self._positive_sequence = positive_sequence
         self._time_analogs = time_analogs
-        self._scale = 1.0 if base is None else calibration.volts_per_count / base.volts_per_count
+        self._scale = 1.0
+        if base is not None and base.reference_v is None:  # by a reference they are volts, whoever asks
+            self._scale = calibration.volts_per_count / base.volts_per_count
 
     def push(self, volts: NDArray[np.float64], first: int, sample_map: TimeMap | None) -> Reports:
         """The reports that these samples complete; arguments as for `Estimator.push`."""
@@ -187,7 +193,16 @@ class Pipeline:
         self.calibrated = calibration.valid
         self._info = info
         self._calibration = calibration
-        self._offset = OffsetTracker(info.channels, float(info.sample_rate_hz), calibration.bias_v)
+        self._channels = mains_channels(info, calibration)
+        self._offset = OffsetTracker(self._channels, float(info.sample_rate_hz), calibration.bias_v)
+        self.reference: AdcReference | None = None
+        if calibration.reference_v is not None:
+            self.reference = AdcReference(
+                calibration.reference_v,
+                calibration.volts_per_count * 2**ADC_BITS,
+                info.counts_per_code,
+                float(info.sample_rate_hz),
+            )
         self._volts_per_code = calibration.volts_per_count * info.counts_per_code
         full_scale = (2**ADC_BITS - 1) / info.counts_per_code
         margin = RAIL_COUNTS / info.counts_per_code
@@ -292,10 +307,15 @@ class Pipeline:
 
     def _volts(self, block: SampleBlock) -> NDArray[np.float64]:
         """Volts at the ADC pin about mid-scale, float64 [channels, n]; NaN where scans had to be substituted."""
-        volts = np.multiply(block.codes.T, self._volts_per_code, dtype=np.float64)
+        volts = np.multiply(block.codes.T[: self._channels], self._volts_per_code, dtype=np.float64)
         if block.bad_scans:
             volts[:] = np.nan
-        return self._offset.remove(volts)
+        volts = self._offset.remove(volts)
+        if self.reference is not None:
+            if not block.bad_scans:
+                self.reference.feed(block.codes[:, self._channels])
+            volts *= self.reference.factor
+        return volts
 
     def _sample_map(self, block: SampleBlock, first: int) -> TimeMap | None:
         """From the sample index to UTC of the instant that a sample stands for."""
@@ -310,7 +330,8 @@ class Pipeline:
         until = first + len(block.codes) + self._window
         if block.lost_samples or block.bad_scans:
             self._health = replace(self._health, gap_until=until)
-        lowest, highest = block.codes.min(axis=0), block.codes.max(axis=0)
+        codes = block.codes[:, : self._channels]
+        lowest, highest = codes.min(axis=0), codes.max(axis=0)
         self._level.feed(lowest, highest, len(block.codes))
         if lowest.min() <= self._lowest_code or highest.max() >= self._highest_code:
             self._health = replace(self._health, clipped_until=until)
@@ -342,21 +363,28 @@ class Pipeline:
             input_clipped=self._clipped,
             ring_gap=index <= self._health.gap_until,
             pru_fault=self.pru_fault,
+            reference_divided=self.reference is not None and self.reference.status.trusted,
         )
+
+
+def mains_channels(info: AcquisitionInfo, calibration: Calibration) -> int:
+    """How many of the channels are mains: all, or all but the last if that is the converter's reference."""
+    return info.channels - (calibration.reference_v is not None)
 
 
 def estimator_settings(
     info: AcquisitionInfo, settings: EstimatorSettings, calibration: Calibration
 ) -> EstimatorSettings:
     """The estimator's settings with everything that the acquisition and the calibration decide filled in."""
-    skews_s = [float(info.skew_scans(channel) / info.scan_rate_hz) for channel in range(info.channels)]
+    channels = mains_channels(info, calibration)
+    skews_s = [float(info.skew_scans(channel) / info.scan_rate_hz) for channel in range(channels)]
     front_ends = tuple(
         replace(front_end, delay_s=front_end.delay_s + skew_s)
         for front_end, skew_s in zip(calibration.front_ends, skews_s, strict=True)
     )
     return replace(
         settings,
-        n_channels=info.channels,
+        n_channels=channels,
         sample_rate_hz=float(info.sample_rate_hz),
         front_end=front_ends,
         cic=CicResponse(info.cic_order, info.decimation, float(info.scan_rate_hz)),

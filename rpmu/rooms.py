@@ -129,12 +129,30 @@ def calibration(config: Config, serial: str | None = None) -> Calibration:
     profile = load_profile(profile_name(config))
     front_ends = (profile.front_end,) * len(config.channels)
     origin = f"nominal profile {profile.name}, no certificate"
-    return Calibration(front_ends, profile.volts_per_count, profile.bias_v, valid=False, origin=origin)
+    return Calibration(
+        front_ends,
+        profile.volts_per_count,
+        profile.bias_v,
+        valid=False,
+        reference_v=reference_v(config),
+        origin=origin,
+    )
+
+
+def reference_v(config: Config) -> float | None:
+    """The known voltage on the converter's reference channel, if it is read."""
+    return None if config.sampling.reference_ain is None else config.sampling.reference_v
 
 
 def _certified(config: Config, certificate: Certificate, serial: str | None) -> Calibration:
     names = tuple(channel.name for channel in config.channels)
     certificate.refuse_other(certificate.device.serial if serial is None else serial, names)
+    if certificate.adc.divided_by_reference is not (reference_v(config) is not None):
+        made = "in use" if certificate.adc.divided_by_reference else "not in use"
+        raise InputError(
+            f"the certificate was made with the ADC's reference channel {made}, but the configuration says otherwise: "
+            "set [sampling] reference_ain as it was then, or calibrate again"
+        )
     channels = [certificate.channel_named(name) for name in names]
     volts_per_count = certificate.adc.vref_v / 2**ADC_BITS
     return Calibration(
@@ -145,6 +163,7 @@ def _certified(config: Config, certificate: Certificate, serial: str | None) -> 
         expires_ns=_midnight_ns(certificate.certificate.valid_until_utc) + NS_PER_DAY,
         levels=tuple(c.level_response for c in channels) if any(c.level_v for c in channels) else (),
         site_angle_rad=math.radians(certificate.site.angle_offset_deg),
+        reference_v=reference_v(config),
         origin=summary(certificate),
     )
 

@@ -43,6 +43,7 @@ def as_object(status: DaemonStatus) -> dict[str, Any]:
 def as_lines(status: Mapping[str, Any]) -> list[str]:
     """The object in words, one fact a line."""
     time, ring, server = status["time"], status["ring"], status["server"]
+    reference = status["reference"]
     counters = time["counters"]
     return [
         f"time        {time['state']}: {time['reason']}",
@@ -68,6 +69,7 @@ def as_lines(status: Mapping[str, Any]) -> list[str]:
         f"FIFO at most {ring['fifo_high_water']} of 64 words, {status['pru_restarts']} restarts of the PRU",
         f"ADC         {ring['overruns']} overruns, {ring['underflows']} underflows, {ring['tag_slips']} tag slips, "
         f"{ring['stalls']} stalls",
+        *([] if reference is None else [f"reference   {_reference(reference)}"]),
         f"reports     {status['reports']}, {status['invalid_reports']} of them invalid",
         f"calibration {'' if status['calibrated'] else 'NOT CALIBRATED: '}{status['calibration']}",
         f"PDCs        {server['streaming']} streaming, {server['clients']} connected, "
@@ -86,6 +88,14 @@ def _receiver(receiver: Mapping[str, Any] | None) -> str:
         receiver["firmware"],
         *failed,
     )
+
+
+def _reference(reference: Mapping[str, Any]) -> str:
+    known = f"{reference['reference_v']:g} V"
+    if reference["full_scale_v"] is None:
+        return f"{known}: not known yet"
+    said = f"VDD_ADC is {reference['full_scale_v']:.4f} V by the {known}, {reference['off_percent']:+.3f} %"
+    return said + (", divided out" if reference["trusted"] else ": NOT BELIEVED, and not divided out")
 
 
 def _number(value: Any, form: str) -> str:

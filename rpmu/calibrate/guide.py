@@ -18,7 +18,15 @@ import numpy as np
 
 from rpmu.c37118 import DataFrame
 from rpmu.calibrate.fit import Reading
-from rpmu.calibrate.readings import CLIPPING, Base, Collector, from_nominal, generator_phasor, usable
+from rpmu.calibrate.readings import (
+    CLIPPING,
+    Base,
+    Collector,
+    divided_by_reference,
+    from_nominal,
+    generator_phasor,
+    usable,
+)
 from rpmu.calibrate.session import Target
 from rpmu.errors import InputError
 from rpmu.pdc.client import PdcClient
@@ -132,6 +140,8 @@ class Guide:
         keep: called with every reading, to store it.
         gain: of the first channel against what the PMU runs with, once a reading has told; 0 before.
         may_invert: see `Collector`.
+        waiting_for: what is in the way now; empty if nothing is.
+        divided: the device divides its converter's reference out.
     """
 
     base: Base
@@ -143,6 +153,7 @@ class Guide:
     gain: float = 0.0
     may_invert: bool = False
     waiting_for: str = field(default="", init=False)
+    divided: bool = field(default=False, init=False)
     _collector: Collector | None = field(default=None, init=False)
     _done: int = field(default=0, init=False)
     _asked: bool = field(default=False, init=False)
@@ -160,6 +171,7 @@ class Guide:
             InputError: a reading that cannot be right.
         """
         target = self.plan[self._done]
+        self.divided = divided_by_reference(frame)
         collector = self._collector = self._collector or self._new_collector(frame)
         if not self._asked:
             self._asked = True

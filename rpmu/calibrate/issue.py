@@ -89,11 +89,26 @@ def issue(session: Session, base: Base, settings: IssueSettings) -> Certificate:
         settings.reference,
         Uncertainty(max(channel.u_tve_percent for channel in channels), settings.band_hz),
         tuple(channels),
-        Adc(profile.vref_v),
+        Adc(profile.vref_v, _divided(session)),
         point=tuple(points),
         verification=tuple(checks),
         site=settings.site,
     )
+
+
+def _divided(session: Session) -> bool:
+    """Whether the converter's reference was divided out all the time.
+
+    Raises:
+        InputError: at some points only.
+    """
+    found = {entry.divided for entry in session.entries}
+    if len(found) > 1:
+        raise InputError(
+            f"{session.path}: the converter's reference channel was in use at some points only (its wire may be loose: "
+            "`rpmu doctor` tells); mend that, name another --session and measure again"
+        )
+    return found.pop()
 
 
 def check_plan(plan: Sequence[Target], base: Base, settings: IssueSettings, method: str) -> None:

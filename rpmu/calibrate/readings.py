@@ -32,6 +32,7 @@ FRAMES_SO_FAR = 30
 UNSTABLE = 1e-3  # the two halves of a reading differ by more than this: somebody is still turning a knob
 CLIPPING = "the input clips"
 CLIPPED = 1 << STATUS_BIT_NAMES.index("INPUT CLIPPED")
+DIVIDED = 1 << STATUS_BIT_NAMES.index("VREF DIVIDED OUT")
 GAIN_RANGE = (0.7, 1.4)
 LARGEST_ANGLE_DEG = 20.0
 
@@ -74,6 +75,11 @@ def usable(frame: DataFrame) -> str:
     if not all(cmath.isfinite(phasor) for phasor in pmu.phasors):
         return "without numbers"
     return CLIPPING if pmu.digitals and pmu.digitals[0] & CLIPPED else ""
+
+
+def divided_by_reference(frame: DataFrame) -> bool:
+    """Whether the device divides out what its converter's reference channel says."""
+    return bool(frame.pmus[0].digitals and frame.pmus[0].digitals[0] & DIVIDED)
 
 
 def generator_phasor(

@@ -7,7 +7,7 @@ not under its hash.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
 import numpy as np
@@ -174,9 +174,11 @@ class Adc:
 
     Attributes:
         vref_v: full scale, V.
+        divided_by_reference: the gain holds with the converter's reference channel divided out, and only so.
     """
 
     vref_v: float = bounded(0.5, 5.0, 1.8)
+    divided_by_reference: bool = field(default=False, metadata={"later": True})
 
 
 @dataclass(frozen=True)

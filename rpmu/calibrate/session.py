@@ -37,7 +37,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Entry:
-    """One reading of one channel; see `Reading`."""
+    """One reading of one channel; see `Reading`. `divided`: the converter's reference was divided out."""
 
     channel: str
     frequency_hz: float
@@ -46,6 +46,7 @@ class Entry:
     imag: float
     sigma: float
     verify: bool = False
+    divided: bool = False
 
     @property
     def reading(self) -> Reading:
@@ -95,11 +96,11 @@ class Session:
                 )
         return found
 
-    def add(self, readings: Mapping[str, Reading], verify: bool) -> None:
+    def add(self, readings: Mapping[str, Reading], verify: bool, divided: bool = False) -> None:
         """Add the readings of one point and put the file on disk."""
         for channel, r in readings.items():
             self.entries.append(
-                Entry(channel, r.frequency_hz, r.voltage_v, r.response.real, r.response.imag, r.sigma, verify)
+                Entry(channel, r.frequency_hz, r.voltage_v, r.response.real, r.response.imag, r.sigma, verify, divided)
             )
         entries = [asdict(entry) for entry in self.entries]
         content = {"schema": SCHEMA, "about": self.about, "entries": entries, "sha256": self.content_sha256}

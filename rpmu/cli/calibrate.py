@@ -103,7 +103,7 @@ async def _measure(
         left,
         args.seconds,
         JsonLines() if args.json else Terminal(base, CONNECT[args.tool]),
-        lambda readings, target: session.add(readings, target.verify),
+        lambda readings, target: session.add(readings, target.verify, guide.divided),
         gain=base.gain_of(session.entries[-1].channel, session.entries[-1].reading) if session.entries else 0.0,
         may_invert=args.inverting,
     )

@@ -27,7 +27,7 @@ from rpmu.twin.pty_port import PtyPort
 from rpmu.twin.scoreboard import Score, Scoreboard
 from rpmu.twin.stand_in import LOOK_S, StandIn
 from rpmu.twin.tolerance import unit_of
-from rpmu.twin.world import Twin, TwinSettings
+from rpmu.twin.world import Twin, TwinSettings, VddSettings
 
 HELP = "Run the whole PMU on the digital twin: the committed firmware in a PRU emulator, the daemon as on the board."
 NS_PER_S = 1_000_000_000
@@ -58,6 +58,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--start", metavar="UTC", help="first instant, such as 2026-06-30T23:59:50 (default: now)")
     parser.add_argument("--crystal-ppm", type=float, metavar="X", help="crystal offset (default: the unit's; 23)")
+    parser.add_argument(
+        "--vdd-swing-percent",
+        type=float,
+        default=0.0,
+        metavar="X",
+        help="how far the ADC's supply swings within ten minutes, as a board's does with temperature (default: 0)",
+    )
     parser.add_argument(
         "--fault",
         action="append",
@@ -106,6 +113,9 @@ def _settings(args: argparse.Namespace, config: Config) -> TwinSettings:
         profile=unit.profile,
         mains_ain=tuple(channel.ain for channel in config.channels),
         pps_ain=config.sampling.pps_ain,
+        reference_ain=config.sampling.reference_ain,
+        reference_v=config.sampling.reference_v,
+        vdd=VddSettings(swing_percent=args.vdd_swing_percent),
         pps_pin=config.sampling.pps_pin,
         crystal=CrystalSettings(ppm=crystal_ppm, walk_ppb_per_rts=0.1),
         adc=unit.adc,

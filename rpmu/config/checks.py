@@ -54,6 +54,10 @@ def _channels(config: Config) -> Iterator[Contradiction]:
             if counts[value] > 1:
                 yield ("channel", number, key), f"is {toml_value(value)}, but another channel has that too", ""
                 counts[value] = 0  # say it once
+    reference = config.sampling.reference_ain
+    if reference is not None and reference in (config.sampling.pps_ain, *(channel.ain for channel in config.channels)):
+        text = f"is {reference}, but a channel or the PPS is there already; the 1.25 V reference needs its own input"
+        yield ("sampling", "reference_ain"), text, "reference_ain = 2"
     for number, channel in enumerate(config.channels):
         if channel.ain == config.sampling.pps_ain:
             path: Path = ("channel", number, "ain") if config.channel else ("sampling", "pps_ain")
@@ -72,7 +76,7 @@ def _phases(config: Config) -> Iterator[Contradiction]:
 
 
 def _delays(config: Config) -> Iterator[Contradiction]:
-    steps = len(config.channels) + 1
+    steps = len(config.inputs) + 1
     sampling = config.sampling
     if bool(sampling.open_delay_adc_clocks) != bool(sampling.sample_delay_adc_clocks):
         given, missing = ("open_delay_adc_clocks", "sample_delay_adc_clocks")
@@ -84,7 +88,8 @@ def _delays(config: Config) -> Iterator[Contradiction]:
         delays = getattr(sampling, name)
         if delays and len(delays) != steps:
             example = f"{name} = {toml_value([8] * steps)}"
-            text = f"has {len(delays)} numbers, but must have {steps}: one per channel, then the PPS"
+            reference = "" if config.sampling.reference_ain is None else "the reference, "
+            text = f"has {len(delays)} numbers, but must have {steps}: one per channel, {reference}then the PPS"
             yield ("sampling", name), text, example
             return
 

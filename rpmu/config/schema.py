@@ -87,6 +87,15 @@ class Sampling:
     )
     decimation: int = setting(5, "Scans per sample.", low=1, high=16)
     pps_ain: int = setting(1, "Analog input of the PPS.", low=0, high=6)
+    reference_ain: int | None = setting(
+        None,
+        "Analog input of a known voltage (1.25 V on the front end's board), which takes the drift of VDD_ADC out; "
+        "leave it out for none. One step more makes scans 80 ADC clocks long.",
+        example=2,
+        low=0,
+        high=6,
+    )
+    reference_v: float = setting(1.25, "That voltage.", low=0.1, high=1.75)
     pps_high_counts: int = setting(
         1000, "A PPS sample at or above this, in 12-bit counts, after a low one is an edge.", low=1, high=4095
     )
@@ -282,6 +291,12 @@ class Config:
             return (Channel(),)
         return (Channel(), Channel(name="VB", phase="B", ain=3), Channel(name="VC", phase="C", ain=4))
 
+    @property
+    def inputs(self) -> tuple[int, ...]:
+        """Analog inputs in the order of the ADC's steps: the channels, then the reference if there is one."""
+        reference = self.sampling.reference_ain
+        return (*(channel.ain for channel in self.channels), *(() if reference is None else (reference,)))
+
     def sampler_settings(self) -> SamplerSettings:
         """What the PRU is told.
 
@@ -297,7 +312,7 @@ class Config:
         if len(explicit) == 1:
             raise InputError("sampling: open_delay_adc_clocks and sample_delay_adc_clocks must be given together")
         return SamplerSettings.for_inputs(
-            tuple(channel.ain for channel in self.channels),
+            self.inputs,
             sampling.pps_ain,
             adc_clkdiv=sampling.adc_clkdiv,
             decimation=sampling.decimation,

@@ -50,6 +50,20 @@ def adc(status: Status) -> Finding:
     return ok("ADC", evidence)
 
 
+def reference(status: Status) -> Finding:
+    """Whether the known voltage on the converter's reference channel can be believed."""
+    found = status["reference"]
+    if found is None:
+        return ok("reference", "no channel for it: the drift of VDD_ADC stays in the magnitudes")
+    if found["full_scale_v"] is None:
+        return ok("reference", "not known yet")
+    evidence = f"VDD_ADC {found['full_scale_v']:.4f} V by the {found['reference_v']:g} V, {found['off_percent']:+.3f} %"
+    if not found["trusted"]:
+        step = "is the reference wired to the input of [sampling] reference_ain, and is reference_v its voltage?"
+        return fail("reference", evidence + ", not believed and not divided out", step)
+    return ok("reference", evidence + ", divided out")
+
+
 def step_rate(status: Status) -> Finding:
     """Scans per second as the firmware measured them, and whether they fit the grid."""
     info = status["acquisition"]
@@ -189,6 +203,6 @@ def pdcs(status: Status) -> Finding:
 
 
 Check = Callable[[Status], Finding]
-SAMPLING: tuple[Check, ...] = (daemon, adc, step_rate, fifo, losses)
+SAMPLING: tuple[Check, ...] = (daemon, adc, reference, step_rate, fifo, losses)
 GPS: tuple[Check, ...] = (pps, nmea, fix, crystal)
 REPORTS: tuple[Check, ...] = (signal, calibration, pdcs)

@@ -22,10 +22,11 @@ STATUS_BIT_NAMES = (
     "INPUT CLIPPED",
     "RING GAP",
     "PRU FAULT",
-    *("",) * 9,
+    "VREF DIVIDED OUT",
+    *("",) * 8,
 )
 STATUS_NORMAL_MASK = 0  # all bits normally read ...
-STATUS_VALID_MASK = 0x007F  # ... and the first seven are in use
+STATUS_VALID_MASK = 0x00FF  # ... and the first eight are in use
 STATUS_ANALOG_NAMES = ("TIME SIGMA NS", "CRYSTAL PPM", "SATELLITES")
 
 
@@ -43,9 +44,10 @@ def status_word(
     input_clipped: bool = False,
     ring_gap: bool = False,
     pru_fault: bool = False,
+    reference_divided: bool = False,
 ) -> int:
     """The DIGITAL word; bit i is called STATUS_BIT_NAMES[i]."""
-    bits = (gps_fix, pps_present, time_locked, calibrated, input_clipped, ring_gap, pru_fault)
+    bits = (gps_fix, pps_present, time_locked, calibrated, input_clipped, ring_gap, pru_fault, reference_divided)
     return sum(bool(bit) << i for i, bit in enumerate(bits))
 
 

@@ -53,6 +53,26 @@ class SerialLine(Protocol):
 
 
 @dataclass(frozen=True)
+class VddSettings:
+    """The supply that is the converter's full scale, relative to what the converter's `gain` says of it.
+
+    Attributes:
+        swing_percent: amplitude of a slow sinusoid (temperature, load).
+        period_s: its period.
+        percent_per_s: drift on top.
+    """
+
+    swing_percent: float = 0.0
+    period_s: float = 600.0
+    percent_per_s: float = 0.0
+
+    def ratio(self, seconds: Any) -> Any:
+        """Full scale at these seconds after the start, 1 for no change."""
+        swing = self.swing_percent * np.sin(2.0 * np.pi * seconds / self.period_s)
+        return 1.0 + 0.01 * (swing + self.percent_per_s * seconds)
+
+
+@dataclass(frozen=True)
 class TwinSettings:
     """What the twin is like.
 
@@ -65,6 +85,9 @@ class TwinSettings:
         profile: its front end.
         mains_ain: analog input of each phase.
         pps_ain: analog input of the PPS.
+        reference_ain: analog input of the known voltage, or None.
+        reference_v: that voltage.
+        vdd: how the supply moves that the converter measures against.
         pps_pin: bit of PRU0's R31 that the PPS is wired to as well, or None.
         crystal: its crystal.
         gps: its receiver.
@@ -82,6 +105,9 @@ class TwinSettings:
     profile: Profile = field(default_factory=lambda: load_profile("reference-a-120v"))
     mains_ain: tuple[int, ...] = (0, 2, 3)
     pps_ain: int = 1
+    reference_ain: int | None = None
+    reference_v: float = 1.25
+    vdd: VddSettings = field(default_factory=VddSettings)
     pps_pin: int | None = None
     crystal: CrystalSettings = field(default_factory=lambda: CrystalSettings(ppm=23.0, walk_ppb_per_rts=0.1))
     gps: GpsSettings = field(default_factory=GpsSettings)
@@ -104,6 +130,8 @@ class TwinSettings:
             raise InputError(f"the nominal frequency is {self.nominal_hz} Hz, but must be 50 or 60")
         if self.pps_ain in self.mains_ain:
             raise InputError(f"AIN{self.pps_ain} cannot be both a mains input and the PPS input")
+        if self.reference_ain is not None and self.reference_ain in (self.pps_ain, *self.mains_ain):
+            raise InputError(f"AIN{self.reference_ain} cannot be both the converter's reference and another input")
 
 
 class Twin:
@@ -239,7 +267,8 @@ class Twin:
                 self._last_edge_ns = edges[-1].utc_ns
                 levels = [float(edge.high) for edge in edges]
                 tau_cycles = s.profile.pps_tau_s * 2e8
-                self.pruss.set_pulses(s.pps_ain, cycles, [s.profile.pps_high_v * level for level in levels], tau_cycles)
+                high_v = s.profile.pps_high_v / s.vdd.ratio(self._second - s.start_ns / NS_PER_S)
+                self.pruss.set_pulses(s.pps_ain, cycles, [high_v * level for level in levels], tau_cycles)
                 if s.pps_pin is not None:
                     self.pruss.set_pin_edges(0, s.pps_pin, cycles, levels)
             self._second += 1
@@ -259,9 +288,17 @@ class Twin:
         volts = self.source.volts(grid.delayed(self.settings.profile.delay_s))
         self._scale(volts, grid)
         pins = self.chain.run(volts, step_ns * 1e-9)
+        # The emulator's converter has a constant full scale; one that moves is the same as pins that move the other
+        # way. The front end's mid-scale is a share of the supply, so it stays.
+        elapsed_s = (utc_ns - self.settings.start_ns) * 1e-9 + grid.dt_s
+        ratio = self.settings.vdd.ratio(elapsed_s)
+        pins = self.settings.profile.bias_v + (pins - self.settings.profile.bias_v) / ratio
         first_cycle = start_cycle + (POINTS - keep) * STEP_CYCLES
         for ain, row in zip(self.settings.mains_ain, pins, strict=False):
             self.pruss.set_waveform(ain, first_cycle, STEP_CYCLES, row[-keep:])
+        if self.settings.reference_ain is not None:
+            row = np.full(POINTS, self.settings.reference_v) / ratio
+            self.pruss.set_waveform(self.settings.reference_ain, first_cycle, STEP_CYCLES, row[-keep:])
 
     def _scale(self, volts: NDArray[np.float64], grid: Grid) -> None:
         """Overvoltage while the fault `clipping` holds."""

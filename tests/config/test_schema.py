@@ -59,7 +59,7 @@ def test_units_are_in_the_names():
     plain |= {"udp_data_port", "multicast_ttl", "time_base", "sync_version", "max_clients", "max_clients_per_address"}
     for _, cls, item in every_setting():
         if typing.get_type_hints(cls)[item.name] in (int, float) and item.name not in plain:
-            units = ("_hz", "_s", "_ns", "_per_s", "_counts", "_bytes", "_adc_clocks")
+            units = ("_hz", "_v", "_s", "_ns", "_per_s", "_counts", "_bytes", "_adc_clocks")
             assert item.name.endswith(units), item.name
 
 

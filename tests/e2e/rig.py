@@ -99,6 +99,7 @@ def run_chain(
         "nominal_hz": config.station.nominal_frequency_hz,
         "phases": config.station.phases,
         "mains_ain": tuple(channel.ain for channel in config.channels),
+        "reference_ain": config.sampling.reference_ain,
     }
     settings = TwinSettings(**(chosen | twin_settings))
     return asyncio.run(_run(seconds, config, settings, recorder, mains, watch))
