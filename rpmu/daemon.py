@@ -3,8 +3,10 @@
     every poll:  ring     -> Pipeline.feed -> measurements -> data frames -> PmuServer
                 GPS port -> Pipeline.feed_nmea
 
-It reads no clock: how long to wait is the pace's matter (asyncio.sleep on a board; the twin moves its simulation on),
-and what time it is follows from PPS and NMEA. Losses are counted where they happen and shown in `status`.
+A poll comes when the block that completes the next report is due in the ring: then no report waits for a poll, and
+hardly a poll finds nothing to report. While nothing is to be reported, it comes at a fixed interval. The daemon reads
+no clock: waiting is the pace's matter (asyncio.sleep on a board; the twin moves its simulation on), and what time it is
+follows from PPS and NMEA. Losses are counted where they happen and shown in `status`.
 
 `reload` takes another configuration while it runs. What PDCs see is announced to them first; until its second has come
 everything goes on as it was. Then another estimator, which ran beside the first to fill its window, takes over: ring,
@@ -41,6 +43,8 @@ from rpmu.timing.system import SystemTimeKeeper
 
 log = logging.getLogger(__name__)
 
+BLOCK_LATE_S = 0.0003  # what the PRU may need to complete a block after its last scan, and the crystal may be off
+SHORTEST_WAIT_S = 0.001
 
 Observer = Callable[[Measurement], None]
 OpenGps = Callable[[Config], GpsPort | None]
@@ -203,14 +207,22 @@ class Daemon:
         if self._recorder is not None:
             self._recorder.close()
 
+    def _wait_s(self) -> float:
+        """Until the next report can be made; at most the poll interval."""
+        longest_s = self._poll_interval_s
+        scan = self._run.pipeline.wanted_scan()
+        if scan is None:
+            return longest_s
+        return min(longest_s, max(SHORTEST_WAIT_S, self._run.reader.wait_s(scan) + BLOCK_LATE_S))
+
     async def step(self) -> None:
-        """Wait for one poll interval, then handle all that has come in meanwhile.
+        """Wait until the next report is due, then handle all that has come in meanwhile.
 
         Raises:
             HardwareError: the receiver's port went away, or the PRU cannot be started again.
         """
         reader, pipeline, host_time = self._run.reader, self._run.pipeline, self._run.host_time
-        await self._pace(self._poll_interval_s)
+        await self._pace(self._wait_s())
         items = reader.poll()
         nmea = self._gps.read(self._poll_interval_s) if self._gps is not None else b""
         if self._recorder is not None:

@@ -5,12 +5,11 @@ It is the value that the measuring side (`Pipeline`) hands to whoever sends, pri
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from rpmu.timing.status import ReportTime
+from rpmu.values import value
 
 
-@dataclass(frozen=True)
+@value
 class Measurement:
     """One report of one PMU.
 

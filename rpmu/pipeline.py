@@ -6,14 +6,17 @@
 
 A sample's instant is its newest scan minus the decimator's group delay; the map is that of the PPS channel, and each
 channel's skew against it is a delay of its front end. Samples are numbered without holes: what the ring lost is
-skipped, so a gap in the index is a gap in time.
+skipped, so a gap in the index is a gap in time. The estimator gets codes as they are, and front ends whose gain is
+codes per volt: scaling a phasor is cheaper than scaling the hundreds of samples behind it.
 """
 
 from __future__ import annotations
 
+import cmath
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,13 +27,14 @@ from rpmu.adc_reference import AdcReference
 from rpmu.estimate import Estimator, FrontEnd
 from rpmu.estimate.cic import CicResponse
 from rpmu.estimate.offset import OffsetTracker
-from rpmu.estimate.reports import Reports, symmetrical_components
+from rpmu.estimate.reports import Report, positive_sequence_of
 from rpmu.estimate.settings import EstimatorSettings
-from rpmu.input_level import InputLevel, InputStatus
+from rpmu.input_level import InputLevel, InputStatus, extremes
 from rpmu.measurement import Measurement
 from rpmu.timing import TimeMap
 from rpmu.timing.source import TimeSource
 from rpmu.timing.status import TimeStatus, status_word
+from rpmu.values import value
 
 LevelResponse = Callable[[NDArray[np.float64]], NDArray[np.complex128]]
 
@@ -67,19 +71,23 @@ class Calibration:
     reference_v: float | None = None
     origin: str = "nominal"
 
-    def corrected(self, phasors: NDArray[np.complex128]) -> NDArray[np.complex128]:
-        """Phasors of the channels, complex128 [m, channels], with level tables and the site's angle taken off."""
+    def corrected(self, phasors: list[complex]) -> list[complex]:
+        """Phasors of the channels, one each, with level tables and the site's angle taken off."""
         if self.levels:
             volts = np.nan_to_num(np.abs(phasors))  # of invalid reports, which stay NaN
-            phasors = phasors / np.column_stack([level(volts[:, i]) for i, level in enumerate(self.levels)])
-        return phasors * np.exp(-1j * self.site_angle_rad) if self.site_angle_rad else phasors
+            gains = [complex(level(volts[i : i + 1])[0]) for i, level in enumerate(self.levels)]
+            phasors = [phasor / gain for phasor, gain in zip(phasors, gains, strict=True)]
+        if self.site_angle_rad:
+            turn = cmath.exp(-1j * self.site_angle_rad)
+            phasors = [phasor * turn for phasor in phasors]
+        return phasors
 
     def expired(self, time_ns: int) -> bool:
         """Whether the certificate no longer holds at this UTC."""
         return self.expires_ns is not None and time_ns >= self.expires_ns
 
 
-@dataclass(frozen=True)
+@value
 class Health:
     """Faults that go into the status word of the reports they touch, by the sample index until which they do."""
 
@@ -96,7 +104,6 @@ class Measurer:
         calibration: of the channels.
         positive_sequence: whether measurements of three phases carry V1 behind the channels.
         time_analogs: whether measurements carry sigma, crystal offset and satellites.
-        base: the calibration whose `volts_per_count` the samples were made with; None if it is this one.
     """
 
     def __init__(
@@ -106,53 +113,52 @@ class Measurer:
         calibration: Calibration,
         positive_sequence: bool = True,
         time_analogs: bool = False,
-        base: Calibration | None = None,
     ) -> None:
         self.estimator = Estimator(estimator_settings(info, settings, calibration))
         self.calibration = calibration
-        self._positive_sequence = positive_sequence
+        self._with_positive_sequence = positive_sequence and settings.phases == 3
         self._time_analogs = time_analogs
-        self._scale = 1.0
-        if base is not None and base.reference_v is None:  # by a reference they are volts, whoever asks
-            self._scale = calibration.volts_per_count / base.volts_per_count
 
-    def push(self, volts: NDArray[np.float64], first: int, sample_map: TimeMap | None) -> Reports:
-        """The reports that these samples complete; arguments as for `Estimator.push`."""
-        return self.estimator.push(volts if self._scale == 1.0 else volts * self._scale, first, sample_map)
+    def push(
+        self, samples: NDArray[Any], offset: NDArray[np.float64], first: int, sample_map: TimeMap | None
+    ) -> list[Report]:
+        """The reports that these samples complete; arguments as for `Estimator.push`, and its offset."""
+        self.estimator.offset = offset
+        return self.estimator.push_stream(samples, first, sample_map)
 
     def calibrated(self, time_ns: int) -> bool:
         """Whether a certificate stands behind the numbers at this UTC."""
         return self.calibration.valid and not self.calibration.expired(time_ns)
 
-    def measurements(self, reports: Reports, time: TimeSource, word: int) -> list[Measurement]:
-        """Measurements of reports, with what is known of their time, and the status word."""
-        status = time.status
-        expired = self.calibration.expired(int(reports.time_ns[-1]))
-        analogs = (status.sigma_ns, status.ppm, float(status.satellites or 0)) if self._time_analogs else ()
-        phasors = self.calibration.corrected(reports.phasors)
-        if self._positive_sequence and reports.positive_sequence is not None:
-            phasors = np.column_stack([phasors, symmetrical_components(phasors)[0]])
+    def measurements(self, reports: list[Report], time: TimeSource, word: int, scale: float) -> list[Measurement]:
+        """Measurements of reports times a scale, with what is known of their time, and the status word."""
+        test_mode = self.calibration.test_mode or self.calibration.expired(reports[-1].time_ns)
+        analogs = self._analogs(time.status) if self._time_analogs else ()
         return [
             Measurement(
-                time_ns=time_ns,
-                phasors=tuple(values),
-                frequency_hz=frequency_hz,
-                rocof_hz_per_s=rocof_hz_per_s,
-                valid=valid,
-                time=time.report_time(time_ns),
+                time_ns=report.time_ns,
+                phasors=self._phasors(report, scale),
+                frequency_hz=report.frequency_hz,
+                rocof_hz_per_s=report.rocof_hz_per_s,
+                valid=report.valid,
+                time=time.report_time(report.time_ns),
                 status_word=word,
                 analogs=analogs,
-                test_mode=self.calibration.test_mode or expired,
+                test_mode=test_mode,
             )
-            for time_ns, values, frequency_hz, rocof_hz_per_s, valid in zip(
-                reports.time_ns.tolist(),
-                phasors.tolist(),
-                reports.frequency_hz.tolist(),
-                reports.rocof_hz_per_s.tolist(),
-                reports.valid.tolist(),
-                strict=True,
-            )
+            for report in reports
         ]
+
+    def _analogs(self, status: TimeStatus) -> tuple[float, ...]:
+        return status.sigma_ns, status.ppm, float(status.satellites or 0)
+
+    def _phasors(self, report: Report, scale: float) -> tuple[complex, ...]:
+        """Corrected phasors of the channels, and behind them the positive sequence."""
+        phasors = report.phasors if scale == 1.0 else [scale * phasor for phasor in report.phasors]
+        phasors = self.calibration.corrected(phasors)
+        if self._with_positive_sequence:
+            phasors = [*phasors, positive_sequence_of(phasors)]
+        return tuple(phasors)
 
 
 @dataclass
@@ -192,9 +198,10 @@ class Pipeline:
         self.reports = 0
         self.calibrated = calibration.valid
         self._info = info
-        self._calibration = calibration
         self._channels = mains_channels(info, calibration)
-        self._offset = OffsetTracker(self._channels, float(info.sample_rate_hz), calibration.bias_v)
+        self._volts_per_count = calibration.volts_per_count
+        codes_per_volt = 1 / (calibration.volts_per_count * info.counts_per_code)
+        self._offset = OffsetTracker(self._channels, float(info.sample_rate_hz), calibration.bias_v * codes_per_volt)
         self.reference: AdcReference | None = None
         if calibration.reference_v is not None:
             self.reference = AdcReference(
@@ -203,7 +210,7 @@ class Pipeline:
                 info.counts_per_code,
                 float(info.sample_rate_hz),
             )
-        self._volts_per_code = calibration.volts_per_count * info.counts_per_code
+        self._cic_delay_scans = float(info.cic_delay_scans)
         full_scale = (2**ADC_BITS - 1) / info.counts_per_code
         margin = RAIL_COUNTS / info.counts_per_code
         self._lowest_code, self._highest_code = margin, full_scale - margin
@@ -229,9 +236,10 @@ class Pipeline:
         self._next_index = first + len(item.codes)
         self._newest_scan = item.first_scan + (len(item.codes) - 1) * self._info.decimation
         self._watch(item, first)
-        measurements = self._estimate(self._volts(item), first, self._sample_map(item, first))
-        self.reports += len(measurements)
-        self.invalid_reports += sum(not measurement.valid for measurement in measurements)
+        measurements = self._estimate(self._samples(item), first, self._sample_map(item, first))
+        if measurements:
+            self.reports += len(measurements)
+            self.invalid_reports += sum(not measurement.valid for measurement in measurements)
         return measurements
 
     @property
@@ -243,6 +251,13 @@ class Pipeline:
     def calibration(self) -> Calibration:
         """The one that holds now."""
         return self._measurer.calibration
+
+    def wanted_scan(self) -> int | None:
+        """The newest scan of the sample that completes the next report; None while the time is not known."""
+        index = self.estimator.wanted_index
+        if index is None or self._next_index is None:
+            return None
+        return self._newest_scan + (index - self._next_index + 1) * self._info.decimation
 
     def measurer(
         self,
@@ -262,7 +277,7 @@ class Pipeline:
         Raises:
             InputError: no such class or rate.
         """
-        return Measurer(self._info, settings, calibration, positive_sequence, time_analogs, self._calibration)
+        return Measurer(self._info, settings, calibration, positive_sequence, time_analogs)
 
     def change(self, measurer: Measurer | None, from_soc: int) -> None:
         """Measure in another way from a UTC second on; the time lock is kept and no report is missing.
@@ -283,15 +298,15 @@ class Pipeline:
         scans = self.time.map
         return None if scans is None else self.time.report_time(scans.utc_ns_at(self._newest_scan)).soc
 
-    def _estimate(self, volts: NDArray[np.float64], first: int, sample_map: TimeMap | None) -> list[Measurement]:
+    def _estimate(self, samples: NDArray[Any], first: int, sample_map: TimeMap | None) -> list[Measurement]:
         """Reports of the estimator, or of the one that takes over from it, in the order of time."""
-        measurements = self._measurements(self._measurer, self._measurer.push(volts, first, sample_map))
+        measurements = self._measurements(self._measurer, samples, first, sample_map)
         # a slower successor took over before it came to its first second
         measurements = [measurement for measurement in measurements if measurement.time.soc >= self._from_soc]
         successor = self._successor
         if successor is None:
             return measurements
-        coming = self._measurements(successor.measurer, successor.measurer.push(volts, first, sample_map))
+        coming = self._measurements(successor.measurer, samples, first, sample_map)
         successor.waiting += [new for new in coming if new.time.soc >= successor.from_soc]
         old = [measurement for measurement in measurements if measurement.time.soc < successor.from_soc]
         if len(old) == len(measurements) and not self._is_past(successor.from_soc):
@@ -305,24 +320,29 @@ class Pipeline:
         now = self.now_soc
         return now is not None and now > soc + math.ceil(self.estimator.group_delay_s)
 
-    def _volts(self, block: SampleBlock) -> NDArray[np.float64]:
-        """Volts at the ADC pin about mid-scale, float64 [channels, n]; NaN where scans had to be substituted."""
-        volts = np.multiply(block.codes.T[: self._channels], self._volts_per_code, dtype=np.float64)
+    def _samples(self, block: SampleBlock) -> NDArray[Any]:
+        """Codes of the mains, [channels, n]; NaN where scans had to be substituted."""
+        codes = block.codes[:, : self._channels]
         if block.bad_scans:
-            volts[:] = np.nan
-        volts = self._offset.remove(volts)
+            self._offset.restart()
+            return np.full(codes.T.shape, np.nan)
+        self._offset.learn(codes)
         if self.reference is not None:
-            if not block.bad_scans:
-                self.reference.feed(block.codes[:, self._channels])
-            volts *= self.reference.factor
-        return volts
+            self.reference.feed(block.codes[:, self._channels])
+        return codes.T
+
+    def _true_scale(self, measurer: Measurer) -> float:
+        """Volts by the converter's reference, where it has one, over those by the measurer's own calibration."""
+        if self.reference is None:
+            return 1.0
+        return self.reference.factor * self._volts_per_count / measurer.calibration.volts_per_count
 
     def _sample_map(self, block: SampleBlock, first: int) -> TimeMap | None:
         """From the sample index to UTC of the instant that a sample stands for."""
         scans = self.time.map
         if scans is None:
             return None
-        centre = block.first_scan - float(self._info.cic_delay_scans)
+        centre = block.first_scan - self._cic_delay_scans
         return TimeMap(first, scans.utc_ns_at(centre), scans.ns_per_index * self._info.decimation, scans.sigma_ns)
 
     def _watch(self, block: SampleBlock, first: int) -> None:
@@ -330,19 +350,23 @@ class Pipeline:
         until = first + len(block.codes) + self._window
         if block.lost_samples or block.bad_scans:
             self._health = replace(self._health, gap_until=until)
-        codes = block.codes[:, : self._channels]
-        lowest, highest = codes.min(axis=0), codes.max(axis=0)
+        lowest, highest = extremes(block.codes[:, : self._channels])
         self._level.feed(lowest, highest, len(block.codes))
-        if lowest.min() <= self._lowest_code or highest.max() >= self._highest_code:
+        if min(lowest) <= self._lowest_code or max(highest) >= self._highest_code:
             self._health = replace(self._health, clipped_until=until)
 
-    def _measurements(self, measurer: Measurer, reports: Reports) -> list[Measurement]:
-        if not len(reports):
+    def _measurements(
+        self, measurer: Measurer, samples: NDArray[Any], first: int, sample_map: TimeMap | None
+    ) -> list[Measurement]:
+        """What a measurer makes of the samples, with time and health."""
+        reports = measurer.push(samples, self._offset.offset, first, sample_map)
+        if not reports:
             return []
-        calibrated = measurer.calibrated(int(reports.time_ns[-1]))
+        calibrated = measurer.calibrated(reports[-1].time_ns)
         if measurer is self._measurer:
             self.calibrated = calibrated
-        return measurer.measurements(reports, self.time, self._status_word(self.time.status, calibrated))
+        word = self._status_word(self.time.status, calibrated)
+        return measurer.measurements(reports, self.time, word, self._true_scale(measurer))
 
     @property
     def input(self) -> InputStatus:
@@ -377,9 +401,10 @@ def estimator_settings(
 ) -> EstimatorSettings:
     """The estimator's settings with everything that the acquisition and the calibration decide filled in."""
     channels = mains_channels(info, calibration)
+    codes_per_volt = 1 / (calibration.volts_per_count * info.counts_per_code)
     skews_s = [float(info.skew_scans(channel) / info.scan_rate_hz) for channel in range(channels)]
     front_ends = tuple(
-        replace(front_end, delay_s=front_end.delay_s + skew_s)
+        replace(front_end, gain=front_end.gain * codes_per_volt, delay_s=front_end.delay_s + skew_s)
         for front_end, skew_s in zip(calibration.front_ends, skews_s, strict=True)
     )
     return replace(

@@ -13,6 +13,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from rpmu.values import value
+
 ADC_INPUT_CLOCK_HZ = 24_000_000  # the crystal; the ADC divides it, the PRU multiplies it to 200 MHz
 COUNTER_HZ = 200_000_000  # the PRU's IEP counter: exactly 25/3 of the crystal, so 200/3 ticks per 3 MHz ADC clock
 ADC_BITS = 12
@@ -78,7 +80,7 @@ class AcquisitionInfo:
         return Fraction(self.skew_adc_clocks[channel], self.scan_adc_clocks)
 
 
-@dataclass(frozen=True)
+@value
 class SampleBlock:
     """Consecutive samples of all channels.
 
@@ -106,7 +108,7 @@ class SampleBlock:
     fifo_high_water: int = 0
 
 
-@dataclass(frozen=True)
+@value
 class PpsEvent:
     """One rising edge of the PPS.
 

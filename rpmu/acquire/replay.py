@@ -134,6 +134,7 @@ class ReplayLink:
             while self._next is not None and self._due(self._next) <= self._played_until:
                 self._publish(*self._next)
                 self._next = next(self._records, None)
+            self._set_status(layout.STATUS_SCANS, int(self._played_until))
 
     def _status(self, offset: int) -> int:
         return int(self._window[(layout.STATUS_OFFSET + offset) // 4])
@@ -187,7 +188,6 @@ class ReplayLink:
         if kind == KIND_NMEA:
             self.gps.arrive(slot[NMEA_HEADER_BYTES:])
         elif kind == KIND_BLOCK:
-            self._set_status(layout.STATUS_SCANS, self._last_scan(kind, slot))
             self._set_status(layout.STATUS_EPOCH, int.from_bytes(slot[layout.BLOCK_EPOCH :][:4], "little"))
             slots = self._status(layout.STATUS_RING_BLOCKS)
             self._put(slot, layout.RING_OFFSET, slots, layout.STATUS_BLOCKS_WRITTEN)

@@ -44,6 +44,7 @@ class RingReader:
         self._words = np.frombuffer(window, dtype=np.uint32)
         self._info = info
         self._clock = CounterClock(info.counter_ticks_per_scan)
+        self._scan_rate_hz = float(info.scan_rate_hz)
         self._scans_per_block = layout.BLOCK_SAMPLES * info.decimation
         self._ticks_per_block = round(self._scans_per_block * info.counter_ticks_per_scan)
         self._half_scan_ticks = round(info.counter_ticks_per_scan / 2)
@@ -70,6 +71,12 @@ class RingReader:
     def newest_scan(self) -> int:
         """Number of the newest complete scan, as of now, extended like those of the blocks."""
         return nearest(self._status(layout.STATUS_SCANS), self._next_scan)
+
+    def wait_s(self, scan: int) -> float:
+        """How long from now until the block with this scan will be there, by the nominal scan rate, s; 0 if it is."""
+        blocks = (scan - self._next_scan) // self._scans_per_block + 1
+        last = self._next_scan + blocks * self._scans_per_block - self._info.decimation
+        return max(0, last - self.newest_scan()) / self._scan_rate_hz
 
     def trouble(self) -> HardwareError | None:
         """Why the firmware does not sample any more, or None if it does. Cheap enough to ask after every poll."""

@@ -72,7 +72,12 @@ class Sampling:
     pru_link: Literal["auto", "remoteproc", "uio"] = setting(
         "auto", "Way to the PRU; auto takes the first that is there.", choices=("auto", "remoteproc", "uio")
     )
-    poll_interval_s: float = setting(0.01, "Time between two looks at the ring.", low=0.005, high=0.1)
+    poll_interval_s: float = setting(
+        0.025,
+        "Longest time between two looks at the ring; a look comes sooner when a report is due.",
+        low=0.005,
+        high=0.1,
+    )
     adc_clkdiv: int = setting(7, "ADC clock = 24 MHz / (value + 1); 7 is the fastest allowed.", low=7, high=65535)
     open_delay_adc_clocks: tuple[int, ...] = setting(
         (),

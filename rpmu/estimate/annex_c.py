@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rpmu.estimate.classes import design_rate
-from rpmu.estimate.kernel import Measurement, lead_signal, undo_front_ends
+from rpmu.estimate.kernel import Measurement, PlainKernel, lead_signal, undo_front_ends
 from rpmu.estimate.settings import EstimatorSettings
 
 Floats = NDArray[np.float64]
@@ -54,7 +54,7 @@ def annex_window(settings: EstimatorSettings) -> Floats:
     return np.asarray(w / w.sum(), dtype=np.float64)
 
 
-class AnnexKernel:
+class AnnexKernel(PlainKernel):
     """Reference model of the annex, as `Kernel`."""
 
     def __init__(self, settings: EstimatorSettings) -> None:

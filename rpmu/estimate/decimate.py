@@ -1,9 +1,10 @@
 """The streaming low-pass and decimator before the bank, and the history that the windows are cut from.
 
 Decimated sample m has its centre tap on input sample m * factor, whatever the blocks look like: the grid hangs on the
-sample index, so any split of the input gives the same samples. Blocks of `factor` samples are multiplied once by all
-phases of the filter; an output is a sum along a diagonal of that product. Missing samples are NaN, and NaN spreads to
-exactly those outputs whose window touches them.
+sample index, so any split of the input gives the same samples. Each output is one dot product of the taps with the
+samples around its centre. All outputs of a push are one call: a view in which each row begins `factor` samples after
+the row before it, times the taps. Missing samples are NaN, and NaN spreads to exactly those outputs whose window
+touches them.
 """
 
 from __future__ import annotations
@@ -13,95 +14,110 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-
-class Decimator:
-    """Polyphase FIR decimator over [n_channels, n] samples; a plain pass-through for factor 1.
-
-    Attributes:
-        next_output: index of the next decimated sample that `push` gives.
-    """
-
-    def __init__(self, taps: Floats, factor: int, n_channels: int, first_index: int) -> None:
-        half = len(taps) // 2
-        self._factor = factor
-        self._lowest = -half // factor  # block of the earliest tap, relative to the centre's
-        last = half // factor
-        padded = np.zeros((last - self._lowest + 1) * factor)
-        start = -half - self._lowest * factor
-        padded[start : start + len(taps)] = taps
-        self._phases = np.ascontiguousarray(padded.reshape(-1, factor).T)  # [factor, blocks]
-        block, rest = divmod(first_index, factor)
-        self._left = np.full((n_channels, rest), np.nan)
-        self._products = np.empty((n_channels, 0, self._phases.shape[1]))
-        self.next_output = block - self._lowest
-
-    def forget(self) -> None:
-        """Turn every sample that waits inside into a missing one."""
-        self._left[:] = np.nan
-        self._products[:] = np.nan
-
-    def push(self, samples: Floats) -> Floats:
-        """Decimated samples [n_channels, m] that `samples` complete."""
-        if self._factor == 1:
-            self.next_output += samples.shape[1]
-            return samples
-        x = np.concatenate([self._left, samples], axis=1) if self._left.shape[1] else samples
-        n_blocks = x.shape[1] // self._factor
-        self._left = x[:, n_blocks * self._factor :].copy()
-        blocks = np.ascontiguousarray(x[:, : n_blocks * self._factor]).reshape(len(x), n_blocks, self._factor)
-        products = np.concatenate([self._products, blocks @ self._phases], axis=1)
-        n_taps = self._phases.shape[1]
-        n_out = max(0, products.shape[1] - n_taps + 1)
-        s0, s1, s2 = products.strides
-        # As as_strided does, at a tenth of its cost: [i, m, k] is products[i, m + k, k].
-        shape, strides = (len(x), n_out, n_taps), (s0, s1, s1 + s2)
-        diagonal: Floats = np.ndarray(shape, np.float64, products, 0, strides)
-        self._products = products[:, n_out:].copy()
-        self.next_output += n_out
-        return np.asarray(diagonal.sum(axis=-1))
+SPACE = 4  # so many times the samples that must be kept, so that they are moved to the front rarely
 
 
-class History:
-    """The newest decimated samples, contiguous, with the index of the first.
+class Strip:
+    """The newest samples of a stream, contiguous, with the index of the first.
 
     Attributes:
+        data: float64 [n_channels, space]; the samples lie in columns `start` to `start + end - first`.
+        start: column of the oldest sample kept.
         first: index of the oldest sample kept.
         end: index one past the newest.
     """
 
-    def __init__(self, n_channels: int, length: int, first: int) -> None:
-        self._keep = length
-        self._data = np.empty((n_channels, 4 * length))
-        self._start = 0
+    def __init__(self, n_channels: int, keep: int, first: int) -> None:
+        self._keep = keep
+        self.data: Floats = np.empty((n_channels, SPACE * keep))
+        self.start = 0
         self.first = self.end = first
 
-    def append(self, samples: Floats) -> None:
-        """Add samples [n_channels, m], dropping the oldest beyond the length."""
-        n, used = samples.shape[1], self.end - self.first
-        if self._start + used + n > self._data.shape[1]:
-            old = self._data[:, self._start : self._start + used].copy()
-            if used + n > self._data.shape[1]:
-                self._data = np.empty((len(old), 2 * (used + n)))
-            self._data[:, :used] = old
-            self._start = 0
-        self._data[:, self._start + used : self._start + used + n] = samples
+    def extend(self, n: int) -> int:
+        """Make room for n more samples and count them in; returns the column where they belong."""
+        used = self.end - self.first
+        if self.start + used + n > self.data.shape[1]:
+            old = self.data[:, self.start : self.start + used].copy()
+            if used + n > self.data.shape[1]:
+                self.data = np.empty((len(old), 2 * (used + n)))
+            self.data[:, :used] = old
+            self.start = 0
         self.end += n
+        return self.start + used
+
+    def append(self, samples: Floats) -> None:
+        """Add samples [n_channels, m]."""
+        n = samples.shape[1]
+        column = self.extend(n)
+        self.data[:, column : column + n] = samples
+
+    def drop_before(self, index: int) -> None:
+        """Forget the samples before an index."""
+        if index > self.first:
+            self.start += index - self.first
+            self.first = index
 
     def trim(self) -> None:
-        """Forget all but the newest `length` samples."""
-        surplus = self.end - self.first - self._keep
-        if surplus > 0:
-            self._start += surplus
-            self.first += surplus
+        """Forget all but the newest `keep` samples."""
+        self.drop_before(self.end - self._keep)
 
     def forget(self) -> None:
         """Turn every sample kept into a missing one."""
-        self._data[:, self._start : self._start + self.end - self.first] = np.nan
+        self.data[:, self.start : self.start + self.end - self.first] = np.nan
+
+    def window(self, start: int, length: int) -> Floats:
+        """Samples [n_channels, length] from an index on, not copied."""
+        at = self.start - self.first + start
+        return self.data[:, at : at + length]
 
     def windows(self, starts: list[int], length: int) -> Floats:
         """Samples [n_channels, m, length] from each index of `starts`."""
-        origin = self._start - self.first
-        if len(starts) == 1:
-            at = origin + starts[0]
-            return self._data[:, None, at : at + length]
-        return np.asarray(self._data[:, (origin + np.array(starts))[:, None] + np.arange(length)])
+        at = np.array(starts) + (self.start - self.first)
+        return np.asarray(self.data[:, at[:, None] + np.arange(length)])
+
+
+class Decimator:
+    """FIR decimator of [n_channels, n] samples into a strip; a plain copy for factor 1.
+
+    Args:
+        taps: odd in number and symmetric.
+        factor: samples per decimated sample.
+        n_channels: number of channels.
+        first_index: of the first sample that `push` will get.
+        keep: decimated samples that must stay in the strip.
+
+    Attributes:
+        output: the decimated samples.
+    """
+
+    def __init__(self, taps: Floats, factor: int, n_channels: int, first_index: int, keep: int) -> None:
+        self._taps, self._factor = taps, factor
+        self._waiting = Strip(n_channels, len(taps) + factor, first_index)
+        self._half = len(taps) // 2
+        first_output = -((-first_index - self._half) // factor)  # the first one all of whose samples will come
+        self.output = Strip(n_channels, keep, first_output)
+
+    def push(self, samples: Floats) -> None:
+        """Take samples and append what they complete to the output."""
+        if self._factor == 1:
+            self.output.append(samples)
+            return
+        waiting, output, factor = self._waiting, self.output, self._factor
+        waiting.append(samples)
+        lowest = output.end * factor - self._half  # index of the next output's first sample
+        n = (waiting.end - lowest - len(self._taps)) // factor + 1
+        if n <= 0:
+            return
+        # As as_strided does, at a tenth of its cost: rows[i, m] are the samples under the taps of output m.
+        channel, sample = waiting.data.strides
+        offset = (waiting.start + lowest - waiting.first) * sample
+        shape, strides = (len(waiting.data), n, len(self._taps)), (channel, factor * sample, sample)
+        rows: Floats = np.ndarray(shape, np.float64, waiting.data, offset, strides)
+        column = output.extend(n)
+        np.matmul(rows, self._taps, out=output.data[:, column : column + n])
+        waiting.drop_before(lowest + n * factor)
+
+    def forget(self) -> None:
+        """Turn every sample that waits inside, and every one in the output, into a missing one."""
+        self._waiting.forget()
+        self.output.forget()

@@ -4,12 +4,16 @@ Samples are decimated into a short history. A report instant k/rate is turned in
 newest time map; the window around the nearest sample goes to the kernel. Nothing else carries over from one report to
 the next, so any split of the input gives the same reports. What is missing, lies before a resynchronisation or was
 marked bad is NaN in the history, and a report whose window touches it is invalid.
+
+Most pushes of a stream complete one report or none, so what is done on every push is a handful of numpy calls and
+integers (`push_stream`); a recording gives many at once, as arrays (`push`). Both read the same windows.
 """
 
 from __future__ import annotations
 
 import cmath
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +21,8 @@ from numpy.typing import NDArray
 from rpmu.errors import InputError
 from rpmu.estimate.alternatives import build_kernel
 from rpmu.estimate.classes import NS, ReportClock
-from rpmu.estimate.decimate import Decimator, History
-from rpmu.estimate.reports import Reports, build_reports, join_reports
+from rpmu.estimate.decimate import Decimator
+from rpmu.estimate.reports import Report, Reports, build_report, build_reports, join_reports
 from rpmu.estimate.settings import EstimatorSettings
 from rpmu.timing.time_map import TimeMap
 
@@ -36,6 +40,8 @@ class Estimator:
         settings: as given.
         window_s: length of samples that one report is made from, s.
         group_delay_s: from a report's instant to its newest sample, s: the latency of the algorithm.
+        offset: float64 [n_channels, 1], taken off every sample: the mid-scale of a converter. Whoever pushes samples
+            may change it at any time.
     """
 
     def __init__(self, settings: EstimatorSettings) -> None:
@@ -47,17 +53,19 @@ class Estimator:
         half_decimator = len(kernel.decimator) // 2 / settings.sample_rate_hz
         self.window_s = (self._length - 1) / fd + 2 * half_decimator
         self.group_delay_s = kernel.after / fd + half_decimator + kernel.delay_s
+        self.offset: Floats | None = None
         self._next_index: int | None = None
         self._map: TimeMap | None = None
         self._last_map: TimeMap | None = None
         self._next_report: int | None = None
+        self._wanted = 0  # the last decimated sample that the next report needs
         self._restart(0)
 
-    def push(self, samples: NDArray[np.float64], first_index: int, time_map: TimeMap | None) -> Reports:
+    def push(self, samples: NDArray[Any], first_index: int, time_map: TimeMap | None) -> Reports:
         """Take samples and give the reports that they complete.
 
         Args:
-            samples: float64 [n_channels, n], volts as sampled; NaN where a sample is missing or bad.
+            samples: float64 or any integers [n_channels, n], as sampled; NaN where a sample is missing or bad.
             first_index: index of the first sample. A jump is a gap.
             time_map: from the sample index to UTC of the sampling instant; None while the time is not known: then no
                 report is given.
@@ -68,7 +76,20 @@ class Estimator:
         Raises:
             InputError: samples of the wrong shape.
         """
-        samples = np.asarray(samples, dtype=np.float64)
+        windows = self._take(samples, first_index, time_map)
+        step = max(1, WINDOW_VALUES // (self._length * self.settings.n_channels))
+        parts = [self._reports(windows[i : i + step]) for i in range(0, max(1, len(windows)), step)]
+        self._history.trim()
+        return parts[0] if len(parts) == 1 else join_reports(parts)
+
+    def push_stream(self, samples: NDArray[Any], first_index: int, time_map: TimeMap | None) -> list[Report]:
+        """The same for a stream that gives a report or two at a time: without arrays, which would cost more."""
+        reports = [self._report(*window) for window in self._take(samples, first_index, time_map)]
+        self._history.trim()
+        return reports
+
+    def _take(self, samples: NDArray[Any], first_index: int, time_map: TimeMap | None) -> list[Window]:
+        """Take samples and give the windows that they complete; the history holds them until it is trimmed."""
         if samples.ndim != 2 or samples.shape[0] != self.settings.n_channels:
             raise InputError(
                 f"samples of shape {samples.shape}: must be [{self.settings.n_channels}, n], one row per channel"
@@ -76,16 +97,22 @@ class Estimator:
         self._bridge(first_index)
         end = first_index + samples.shape[1]
         self._follow(time_map, end)
-        self._history.append(self._decimator.push(samples))
+        self._decimator.push(samples)
         self._next_index = end
-        reports = self._due()
-        self._history.trim()
-        return reports
+        return self._due()
+
+    @property
+    def wanted_index(self) -> int | None:
+        """Index of the sample that completes the next report, as far as is known now; None while the time is not."""
+        if self._map is None:
+            return None
+        return self._wanted * self._kernel.decimation + len(self._kernel.decimator) // 2
 
     def _restart(self, first_index: int) -> None:
         kernel, channels = self._kernel, self.settings.n_channels
-        self._decimator = Decimator(kernel.decimator, kernel.decimation, channels, first_index)
-        self._history = History(channels, self._length + 1, self._decimator.next_output)
+        self._decimator = Decimator(kernel.decimator, kernel.decimation, channels, first_index, self._length + 1)
+        self._history = self._decimator.output
+        self._restarted = True
 
     def _bridge(self, first_index: int) -> None:
         """Fill a short gap with missing samples; after a long one, or a step back, start over."""
@@ -94,7 +121,7 @@ class Estimator:
         missing = first_index - self._next_index if self._next_index is not None else -1
         if 0 < missing <= self._length * self._kernel.decimation:
             hole = np.full((self.settings.n_channels, missing), np.nan)
-            self._history.append(self._decimator.push(hole))
+            self._decimator.push(hole)
         else:
             self._restart(first_index)
 
@@ -106,41 +133,38 @@ class Estimator:
         last, self._map, self._last_map = self._last_map, time_map, time_map
         step_ns = 0 if last is None else time_map.utc_ns_at(newest) - last.utc_ns_at(newest)
         if abs(step_ns) > self.settings.time_step_limit_ns:
-            self._history.forget()
             self._decimator.forget()
         if abs(step_ns) > NS // 2:
             self._next_report = None
 
-    def _due(self) -> Reports:
-        """The reports whose windows have arrived since the last ones."""
-        if self._map is None:
-            return self._reports([], 1.0)
-        windows = []
-        for k in self._candidates(self._map):
-            centre, shift = self._position(self._map, k)
-            if centre + self._kernel.after >= self._history.end:
+    def _due(self) -> list[Window]:
+        """The windows of reports that have arrived since the last ones."""
+        time_map = self._map
+        if time_map is None:
+            return []
+        k = self._first_report(time_map) if self._restarted or self._next_report is None else self._next_report
+        self._restarted = False
+        windows: list[Window] = []
+        while True:
+            centre, shift = self._position(time_map, k)
+            newest = centre + self._kernel.after
+            if newest >= self._history.end:
                 break
             windows.append((k, centre - self._kernel.before, shift))
-            self._next_report = k + 1
-        step = max(1, WINDOW_VALUES // (self._length * self.settings.n_channels))
-        rate_ratio = self._map.rate_hz / self.settings.sample_rate_hz
-        parts = [self._reports(windows[i : i + step], rate_ratio) for i in range(0, max(1, len(windows)), step)]
-        return parts[0] if len(parts) == 1 else join_reports(parts)
+            k += 1
+        self._next_report, self._wanted = k, newest
+        return windows
 
-    def _candidates(self, time_map: TimeMap) -> range:
-        """Reports not yet given whose windows may have arrived."""
+    def _first_report(self, time_map: TimeMap) -> int:
+        """The next report: the first with a whole window, or after a hole the first that the hole swallowed."""
         kernel, history = self._kernel, self._history
-
-        def report_at(index: int) -> int:
-            return self._clock.after(time_map.utc_ns_at(index * kernel.decimation) - round(kernel.delay_s * 1e9))
-
-        complete = report_at(history.first + kernel.before)
+        oldest_ns = time_map.utc_ns_at((history.first + kernel.before) * kernel.decimation)
+        complete = self._clock.after(oldest_ns - round(kernel.delay_s * 1e9))
         if self._next_report is None:
             centre, _ = self._position(time_map, complete)
-            self._next_report = complete + int(centre - kernel.before < history.first)
+            return complete + int(centre - kernel.before < history.first)
         silence = LONGEST_SILENCE_S * self._clock.denominator // self._clock.numerator
-        start = max(self._next_report, complete - silence)
-        return range(start, report_at(history.end - kernel.after) + 1)
+        return max(self._next_report, complete - silence)
 
     def _position(self, time_map: TimeMap, k: int) -> tuple[int, float]:
         """Nearest decimated sample of a report, and how far behind it the instant lies, in decimated samples."""
@@ -150,7 +174,25 @@ class Estimator:
         nearest = round(position)
         return base + nearest, position - nearest
 
-    def _reports(self, windows: list[Window], rate_ratio: float) -> Reports:
+    def _rate_ratio(self) -> float:
+        """True sample rate / nominal sample rate."""
+        return 1.0 if self._map is None else self._map.rate_hz / self.settings.sample_rate_hz
+
+    def _report(self, k: int, start: int, shift: float) -> Report:
+        """Measure one report; one whose samples are not there any more is invalid."""
+        settings, clock, history = self.settings, self._clock, self._history
+        if start < history.first:
+            missing = [complex(math.nan)] * settings.n_channels
+            return build_report(clock.time_ns(k), missing, math.nan, math.nan, settings.phases)
+        window = history.window(start, self._length)
+        if self.offset is not None:
+            window = window - self.offset
+        phasors, frequency, rocof = self._kernel.measure_one(window, shift, self._rate_ratio())
+        turn = cmath.exp(-2j * cmath.pi * clock.turns(k, settings.nominal_hz))
+        phasors = [phasor * turn for phasor in phasors]
+        return build_report(clock.time_ns(k), phasors, frequency, rocof, settings.phases)
+
+    def _reports(self, windows: list[Window]) -> Reports:
         """Measure the reports of some windows; those whose samples are not there any more are invalid."""
         settings, clock, history = self.settings, self._clock, self._history
         time_ns = np.array([clock.time_ns(k) for k, _, _ in windows], dtype=np.int64)
@@ -159,7 +201,9 @@ class Estimator:
         frequency = rocof = np.empty(0)
         if there:
             samples = history.windows([start for _, start, _ in there], self._length)
-            m = self._kernel.measure(samples, np.array([shift for _, _, shift in there]), rate_ratio)
+            if self.offset is not None:
+                samples = samples - self.offset[:, None]
+            m = self._kernel.measure(samples, np.array([shift for _, _, shift in there]), self._rate_ratio())
             turns = [cmath.exp(-2j * cmath.pi * clock.turns(k, settings.nominal_hz)) for k, _, _ in there]
             phasors, frequency, rocof = m.phasors * np.array(turns)[:, None], m.frequency_hz, m.rocof_hz_per_s
         missing = len(windows) - len(there)

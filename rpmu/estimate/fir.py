@@ -7,7 +7,7 @@ does; a true rate (1 + e) times the nominal one scales frequencies by (1 + e) an
 from __future__ import annotations
 
 import cmath
-from math import pi
+from math import nan, pi
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from rpmu.estimate.bank import ChannelBank, channel_bank
 from rpmu.estimate.bank_table import BankTable, bank_rates, shipped_table
 from rpmu.estimate.classes import design_rate, frequency_range_hz
 from rpmu.estimate.front_end import FrontEnd
-from rpmu.estimate.kernel import Measurement
+from rpmu.estimate.kernel import Measurement, One
 from rpmu.estimate.read_out import Curves, Number, Rows, build_curves, phasor_at, read_group, weighted
 from rpmu.estimate.retune import RetunedFilter
 from rpmu.estimate.settings import EstimatorSettings
@@ -28,7 +28,6 @@ IMAGE_STEPS_M = 1  # of the image subtraction: the filters of class M reject it 
 IMAGE_STEPS_P = 2
 IMAGE_STEPS_TIGHT = 3  # P at 100 and 120 reports/s, whose windows are under two cycles
 RETUNED_FROM_RATE = 20  # class M; slower rates have narrower ranges and are quiet
-FEW = 3  # up to so many reports at once Python numbers are cheaper than arrays
 
 
 def find_table(settings: EstimatorSettings) -> BankTable:
@@ -71,20 +70,23 @@ class FirKernel:
         self._sensitivity = [_log_slope(bank) for bank in self._banks]
         self._groups = [(group, self._weights(group)) for group in settings.groups]
         lead, weights = self._groups[0]
-        self._lead = list(lead)
+        self._lead = slice(len(lead))
         self._retuned = None
         if settings.performance_class == "M" and rate >= RETUNED_FROM_RATE:
             banks = [self._banks[i] for i in lead]
             self._retuned = RetunedFilter(banks, self._curves[lead[0]], weights, self.before, self.after)
 
     def _real_matrix(self) -> Floats:
-        """float64 [n_channels or 1, taps, 6]: real and imaginary parts of the three rows, one product for all."""
-        columns = []
+        """float64 [n_channels or 1, taps, 6]: real and imaginary parts of the three rows, one product for all.
+
+        In memory the six filters lie behind each other, so that the product is six plain dot products.
+        """
+        filters = []
         for bank in self._banks if len({id(b) for b in self._banks}) > 1 else self._banks[:1]:
             padding = ((0, 0), (self.before - bank.before, self.after - bank.after))
-            taps = np.ascontiguousarray(np.pad(bank.taps, padding).T)
-            columns.append(taps.view(np.float64))
-        return np.stack(columns)
+            taps = np.pad(bank.taps, padding)
+            filters.append(np.stack([taps.real, taps.imag], axis=1).reshape(6, -1))
+        return np.ascontiguousarray(filters).transpose(0, 2, 1)
 
     def _weights(self, group: tuple[int, ...]) -> list[complex]:
         """Positive sequence over the group, with each channel turned to the time of the first one."""
@@ -95,19 +97,19 @@ class FirKernel:
     def measure(self, windows: Floats, shift: Floats, rate_ratio: float) -> Measurement:
         """See `Kernel`."""
         outputs = (windows @ self._matrix).view(np.complex128)  # [n_channels, m, 3]
-        scale = rate_ratio * self._scale
-        shift_s = shift / self._rate_hz
-        if shift.size > FEW:
-            columns: list[Number] = [tuple(channel.T) for channel in outputs]
-            with np.errstate(invalid="ignore"):  # NaN marks what is missing
-                phasors, frequency, rocof = self._read(columns, windows, shift_s, scale)
-            return Measurement(np.stack(phasors, axis=1), frequency, rocof)
-        parts = [
-            self._read([tuple(channel[i]) for channel in rows], windows[:, i : i + 1], late, scale)
-            for rows in (outputs.tolist(),)
-            for i, late in enumerate(shift_s.tolist())
-        ]
-        return Measurement(*(np.array(column) for column in zip(*parts, strict=True)))
+        rows: list[Number] = [tuple(channel.T) for channel in outputs]
+        shift_s, scale = shift / self._rate_hz, rate_ratio * self._scale
+        with np.errstate(invalid="ignore"):  # NaN marks what is missing
+            phasors, frequency, rocof = self._read(rows, windows, shift_s, scale)
+        return Measurement(np.stack(phasors, axis=1), frequency, rocof)
+
+    def measure_one(self, window: Floats, shift: float, rate_ratio: float) -> One:
+        """See `Kernel`."""
+        windows = window[:, None, :]
+        rows: list[Rows] = [tuple(channel[0]) for channel in (windows @ self._matrix).view(np.complex128).tolist()]
+        if any(row[0] != row[0] for row in rows):
+            return [complex(nan, nan)] * len(rows), nan, nan
+        return self._read(rows, windows, shift / self._rate_hz, rate_ratio * self._scale)
 
     def _read(
         self, rows: list[Rows], windows: Floats, shift_s: Number, scale: float

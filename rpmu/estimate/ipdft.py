@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from rpmu.estimate.kernel import Measurement, undo_front_ends
+from rpmu.estimate.kernel import Measurement, PlainKernel, undo_front_ends
 from rpmu.estimate.settings import EstimatorSettings
 
 Floats = NDArray[np.float64]
@@ -22,7 +22,7 @@ STEPS = 4
 BINS = np.array([CYCLES - 1, CYCLES, CYCLES + 1])
 
 
-class IpdftKernel:
+class IpdftKernel(PlainKernel):
     """Enhanced interpolated DFT, as `Kernel`."""
 
     def __init__(self, settings: EstimatorSettings) -> None:

@@ -1,4 +1,4 @@
-"""The converter's mid-scale, tracked and taken off before the estimator.
+"""The converter's mid-scale, tracked, to be taken off the samples of every window.
 
 A single-supply front end puts the mains on half the ADC's range, twice the signal's RMS value. The filter bank is made
 to reject the direct component that mains may have, not this one: untouched it would move the frequency by 2 mHz, and
@@ -8,6 +8,8 @@ of the signal and would step by as much every second (measured: 1 mHz each time)
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,39 +24,34 @@ class OffsetTracker:
     Args:
         channels: number of channels.
         sample_rate_hz: nominal sample rate.
-        start_v: offset to assume until the first second is complete.
+        start: offset to assume until the first second is complete.
+
+    Attributes:
+        offset: float64 [channels, 1], in the unit of the samples.
     """
 
-    def __init__(self, channels: int, sample_rate_hz: float, start_v: float = 0.0) -> None:
-        self.offset_v: NDArray[np.float64] = np.full((channels, 1), start_v)
+    def __init__(self, channels: int, sample_rate_hz: float, start: float = 0.0) -> None:
+        self.offset: NDArray[np.float64] = np.full((channels, 1), start)
         self._period = round(PERIOD_S * sample_rate_hz)
-        self._sum: NDArray[np.float64] = np.zeros((channels, 1))
-        self._count = 0
         self._seconds = 0
+        self._sum: NDArray[np.int64] = np.zeros(channels, np.int64)
+        self._count = 0
 
-    def remove(self, volts: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The samples without the offset.
-
-        Args:
-            volts: float64 [channels, n]; NaN where a sample is missing, which starts the second over.
-        """
-        self._learn(volts)
-        return np.asarray(volts - self.offset_v)
-
-    def _learn(self, volts: NDArray[np.float64]) -> None:
+    def learn(self, samples: NDArray[Any]) -> None:
+        """Take in samples [n, channels], integers, none of them missing."""
         start = 0
-        while start < volts.shape[1]:
-            piece = volts[:, start : start + self._period - self._count]
-            start += piece.shape[1]
-            self._sum += piece.sum(axis=1, keepdims=True)
-            self._count += piece.shape[1]
-            if np.isnan(self._sum).any():
-                self._restart()
-            elif self._count == self._period:
+        while start < len(samples):
+            piece = samples[start : start + self._period - self._count]
+            start += len(piece)
+            self._sum += np.add.reduce(piece, 0, np.int64)
+            self._count += len(piece)
+            if self._count == self._period:
                 self._seconds = min(self._seconds + 1, SECONDS)
-                self.offset_v = self.offset_v + (self._sum / self._period - self.offset_v) / self._seconds
-                self._restart()
+                mean = self._sum[:, None] / self._period
+                self.offset = self.offset + (mean - self.offset) / self._seconds
+                self.restart()
 
-    def _restart(self) -> None:
-        self._sum = np.zeros_like(self._sum)
+    def restart(self) -> None:
+        """Samples are missing: start the second over."""
+        self._sum = np.zeros(len(self.offset), np.int64)
         self._count = 0

@@ -1,19 +1,42 @@
-"""What the estimator gives: reports, as arrays over the report instants."""
+"""What the estimator gives: reports, one by one for a stream, as arrays over the report instants for a recording."""
 
 from __future__ import annotations
 
+import cmath
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
+from math import nan, pi
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rpmu.values import value
+
 Complex = NDArray[np.complex128]
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
+@value
+class Report:
+    """One synchrophasor report, in Python numbers; fields as in `Reports`, of which it is one row.
+
+    Attributes:
+        time_ns: UTC of the report, ns since the Unix epoch.
+        phasors: RMS at the mains and synchrophasor angle per channel.
+        frequency_hz: frequency.
+        rocof_hz_per_s: rate of change of frequency.
+        valid: where False every number of the report is NaN.
+    """
+
+    time_ns: int
+    phasors: list[complex]
+    frequency_hz: float
+    rocof_hz_per_s: float
+    valid: bool
+
+
+@value
 class Reports:
     """Synchrophasor reports at m instants.
 
@@ -41,10 +64,19 @@ class Reports:
         return len(self.time_ns)
 
 
+def build_report(time_ns: int, phasors: list[complex], frequency: float, rocof: float, phases: int) -> Report:
+    """Put one report together, with validity from the numbers: NaN where one is missing, 0 where one is dead."""
+    if any(phasor != phasor for phasor in phasors):
+        return Report(time_ns, [complex(nan, nan)] * len(phasors), nan, nan, False)
+    if not any(phasors[:phases]):
+        frequency = rocof = nan
+    return Report(time_ns, phasors, frequency, rocof, True)
+
+
 def build_reports(
     time_ns: NDArray[np.int64], phasors: Complex, frequency: Floats, rocof: Floats, phases: int
 ) -> Reports:
-    """Put reports together: sequence components from the first three channels, and validity from the numbers.
+    """The same for arrays of reports, with the sequence components of the first three channels.
 
     Args:
         time_ns: int64 [m].
@@ -64,11 +96,19 @@ def build_reports(
     return Reports(time_ns, phasors, positive, negative, zero, frequency, rocof, valid)
 
 
+ALPHA = cmath.exp(2j * pi / 3)
+
+
+def positive_sequence_of(phasors: Sequence[complex]) -> complex:
+    """Positive sequence of the first three phasors of one report."""
+    a, b, c = phasors[:3]
+    return (a + ALPHA * b + ALPHA**2 * c) / 3
+
+
 def symmetrical_components(phasors: Complex) -> tuple[Complex, Complex, Complex]:
     """Positive, negative and zero sequence (Fortescue) of the first three columns, each complex128 [m]."""
     a, b, c = phasors[:, 0], phasors[:, 1], phasors[:, 2]
-    alpha = np.exp(2j * np.pi / 3)
-    return (a + alpha * b + alpha**2 * c) / 3, (a + alpha**2 * b + alpha * c) / 3, (a + b + c) / 3
+    return (a + ALPHA * b + ALPHA**2 * c) / 3, (a + ALPHA**2 * b + ALPHA * c) / 3, (a + b + c) / 3
 
 
 def join_reports(parts: Sequence[Reports]) -> Reports:

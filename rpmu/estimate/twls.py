@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rpmu.estimate.classes import design_rate
-from rpmu.estimate.kernel import Measurement, lead_signal, undo_front_ends
+from rpmu.estimate.kernel import Measurement, PlainKernel, lead_signal, undo_front_ends
 from rpmu.estimate.settings import EstimatorSettings
 
 Floats = NDArray[np.float64]
@@ -23,7 +23,7 @@ P_FAST_CYCLES = 1.85  # 100 and 120 reports/s
 M_REPORTS = 6.0  # window in reporting intervals: a longer one loses 5 Hz of deviation, a shorter one lets more through
 
 
-class TwlsKernel:
+class TwlsKernel(PlainKernel):
     """Taylor weighted least squares, as `Kernel`."""
 
     def __init__(self, settings: EstimatorSettings) -> None:

@@ -84,9 +84,11 @@ class TimeKeeper:
             at_scan: newest scan number when they were read.
         """
         self._advance(at_scan)
-        for sentence in self._nmea.feed(data, at_scan):
+        sentences = self._nmea.feed(data, at_scan)
+        for sentence in sentences:
             self._take_sentence(sentence)
-        self._look()
+        if sentences:
+            self._look()
 
     def feed_event(self, event: PpsEvent) -> None:
         """Take in a PPS edge."""

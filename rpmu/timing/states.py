@@ -11,10 +11,10 @@ only when the doubt has ended and the clock has settled.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from enum import Enum
 
 from rpmu.timing.settings import TimingSettings
+from rpmu.values import value
 
 SETTLED_EDGES = 4  # accepted in a row before the clock is called locked
 
@@ -29,7 +29,7 @@ class LockState(Enum):
     UNLOCKED = "unlocked"
 
 
-@dataclass(frozen=True)
+@value
 class Evidence:
     """What the state follows from.
 

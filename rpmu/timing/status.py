@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from rpmu.timing.codes import MSG_TQ_WORDS, PMU_TQ_WORDS, UNLOCKED_TIME_WORDS
 from rpmu.timing.states import LockState
+from rpmu.values import value
 
 # Bit 0 first, as the channel names of a digital word are listed in the configuration frames (16 of at most 16 bytes).
 STATUS_BIT_NAMES = (
@@ -51,7 +52,7 @@ def status_word(
     return sum(bool(bit) << i for i, bit in enumerate(bits))
 
 
-@dataclass(frozen=True)
+@value
 class TimeCounters:
     """What was seen and what was dropped, since the start.
 
@@ -82,7 +83,7 @@ class TimeCounters:
     nmea_bad: Mapping[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@value
 class TimeCodes:
     """The codes of STAT and TIME_QUALITY that belong to time.
 
@@ -112,7 +113,7 @@ class TimeCodes:
         )
 
 
-@dataclass(frozen=True)
+@value
 class ReportTime:
     """Everything about time in the frame of one report.
 
@@ -142,7 +143,7 @@ class ReportTime:
         return self.codes.stat_bits
 
 
-@dataclass(frozen=True)
+@value
 class TimeStatus:
     """The state of the clock at one moment.
 

@@ -6,14 +6,16 @@ the samples it is used for, so the float product never spans more than seconds a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rpmu.values import value
 
-@dataclass(frozen=True)
+
+@value
 class TimeMap:
     """A straight line from index (of scans, or of samples) to UTC.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rpmu.input_level import InputLevel, InputStatus
+from rpmu.input_level import InputLevel, InputStatus, extremes
 from tests.e2e.rig import run_chain
 
 RATE_HZ = 1000
@@ -14,7 +14,7 @@ RATE_HZ = 1000
 def fed(*blocks):
     level = InputLevel(0.5, RATE_HZ)
     for low, high, samples in blocks:
-        level.feed(np.array(low, np.uint16), np.array(high, np.uint16), samples)
+        level.feed(*extremes(np.array([low, high], np.uint16)), samples)
     return level.status(clipped=False)
 
 

@@ -100,3 +100,43 @@ def test_any_split_of_the_input_gives_the_same_reports(data):
 def test_what_cannot_be_done_is_refused_in_one_sentence(changed, sentence):
     with pytest.raises(InputError, match=sentence):
         Estimator(EstimatorSettings(**{"nominal_hz": 60, **changed}))
+
+
+@pytest.mark.parametrize(
+    ("phases", "performance_class", "rate"), [(1, "P", 60), (1, "M", 10), (3, "M", 60), (3, "P", 120)]
+)
+def test_a_stream_gives_one_by_one_what_a_recording_gives_as_arrays(phases, performance_class, rate):
+    settings = EstimatorSettings(
+        60, performance_class, rate, phases, phases, front_end=FrontEnd(gain=0.05, f0_hz=100.0, q=1.0)
+    )
+    codes = np.random.default_rng(3).integers(0, 60_000, (phases, 30_000)).astype(np.uint16)
+    codes[0, 9_000:9_400] = codes[0, 9_000]
+    time_map = TimeMap(0, START_NS, 1e9 / RATE_HZ * (1 + 30e-6))
+    arrays, stream = Estimator(settings), Estimator(settings)
+    arrays.offset = stream.offset = np.full((phases, 1), 30_000.0)
+    whole = arrays.push(codes, 0, time_map)
+    reports = [
+        report for i in range(0, 30_000, 128) for report in stream.push_stream(codes[:, i : i + 128], i, time_map)
+    ]
+    assert len(reports) == len(whole) > 5
+    assert [report.time_ns for report in reports] == whole.time_ns.tolist()
+    assert all(report.valid for report in reports)
+    np.testing.assert_allclose([report.phasors for report in reports], whole.phasors, rtol=1e-9)
+    np.testing.assert_allclose([report.frequency_hz for report in reports], whole.frequency_hz, rtol=1e-9)
+    np.testing.assert_allclose([report.rocof_hz_per_s for report in reports], whole.rocof_hz_per_s, rtol=1e-6)
+
+
+def test_a_hole_in_a_stream_gives_invalid_reports_one_by_one():
+    settings = EstimatorSettings(60, "P", 60)
+    x = np.sqrt(2) * 120 * np.cos(2 * np.pi * 60 * np.arange(24_000) / RATE_HZ)[None]
+    time_map = TimeMap(0, START_NS, 1e9 / RATE_HZ)
+    estimator = Estimator(settings)
+    before = estimator.push_stream(x[:, :6_000], 0, time_map)
+    after = estimator.push_stream(x[:, 12_000:], 12_000, time_map)
+    times = [report.time_ns for report in [*before, *after]]
+    assert {round((b - a) * 60 / 1e9) for a, b in pairwise(times)} == {1}
+    missing = [report for report in after if not report.valid]
+    assert len(missing) >= 30
+    assert all(np.isnan([*report.phasors, report.frequency_hz, report.rocof_hz_per_s]).all() for report in missing)
+    assert after[-1].valid
+    np.testing.assert_allclose(np.abs(after[-1].phasors), 120, rtol=1e-5)
