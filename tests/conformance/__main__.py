@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from tests.conformance.campaign import full_jobs, peer_jobs, quick_jobs, quick_twin_jobs, run_jobs, twin_jobs
-from tests.conformance.figures import latency_and_noise
+from tests.conformance.figures import component_errors, front_end_losses, latency_and_noise
 from tests.conformance.report import render, summarise
 
 
@@ -37,8 +37,8 @@ def main() -> int:
     if args.markdown:
         commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
         date = datetime.datetime.now(datetime.UTC).date().isoformat()
-        figures = "" if args.quick else latency_and_noise(results)
-        args.markdown.write_text(render(results, date, commit.stdout.strip() or "unknown", how, figures))
+        tables = [] if args.quick else [front_end_losses(), component_errors(), latency_and_noise(results)]
+        args.markdown.write_text(render(results, date, commit.stdout.strip() or "unknown", how, "\n".join(tables)))
     missed = sum(not r.passed for r in results if r.estimator == "fir")
     print(f"{len(results)} limits, our estimator misses {missed}")
     return 0

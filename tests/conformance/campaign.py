@@ -14,6 +14,8 @@ from tests.conformance.steps import run_latency, run_steps
 from tests.conformance.twin import NOMINAL, UNITS, TwinJob
 
 TASKS = [Task(nominal, cls, rate) for nominal, rates in STANDARD_RATES.items() for cls in "PM" for rate in rates]
+# The slow P rates share a bank; behind most chains one of them speaks for all.
+BANKS = [t for t in TASKS if t.rate == bank_rates(t.nominal_hz, t.performance_class, t.rate)[-1]]
 REPRESENTATIVE = [Task(60, "P", 60), Task(60, "P", 120), Task(60, "M", 60), Task(60, "M", 30), Task(50, "M", 25)]
 QUICK = [Task(60, "P", 60), Task(60, "M", 60), Task(60, "P", 120)]
 ODD_RATES = [Chain(f"sampled at {rate:g} Hz", sample_rate_hz=rate) for rate in (480.0, 2000.0, 6400.0, 9973.1, 25600.0)]
@@ -75,10 +77,8 @@ def full_jobs(*, dense: bool) -> list[Job]:
     """The whole campaign."""
     jobs = [Job(Setup(task, CHAINS["ideal"]), thin=not dense) for task in TASKS]
     jobs += [Job(Setup(task, CHAINS["ideal"], phases=3)) for task in TASKS]
-    # The slow P rates share a bank; behind the other chains one of them speaks for all.
-    banks = [t for t in TASKS if t.rate == bank_rates(t.nominal_hz, t.performance_class, t.rate)[-1]]
     for name in ("1khz", "100hz", "adc", "1khz-adc", "100hz-adc", "adc-10"):
-        jobs += [Job(Setup(task, CHAINS[name])) for task in banks]
+        jobs += [Job(Setup(task, CHAINS[name])) for task in BANKS]
     jobs += [Job(Setup(task, chain), dynamic=False) for chain in ODD_RATES for task in REPRESENTATIVE[::2]]
     return jobs
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.signal import cont2discrete, lfilter
 
+from rpmu.calibrate.profile import load_profile
 from rpmu.estimate import CicResponse, FrontEnd
 
 NOMINAL_V = 120.0  # RMS
@@ -63,7 +64,8 @@ class Chain:
         lead = round(SETTLE_S * rate)
         delay = CIC_ORDER * (CIC_FACTOR - 1) // 2
         scans = np.arange(-lead - delay, n * CIC_FACTOR + delay)
-        volts = scale * signal.wave(first_s + scans / rate, phases)
+        late_s = self.front_end.delay_s if self.front_end else 0.0
+        volts = scale * signal.wave(first_s + scans / rate - late_s, phases)
         return self._digitise(volts, rate, seed)[:, lead + 2 * delay :: CIC_FACTOR][:, :n], first_ns
 
     def _digitise(self, volts, rate, seed):
@@ -83,8 +85,8 @@ class Chain:
         return volts
 
 
-REFERENCE_FRONT_END = FrontEnd(gain=0.0524, f0_hz=1073.0, q=0.723)
-THESIS_FRONT_END = FrontEnd(gain=0.0524, f0_hz=100.0, q=1.0)
+REFERENCE_FRONT_END = load_profile("reference-a-120v").front_end
+THESIS_FRONT_END = load_profile("thesis-100hz").front_end
 
 IDEAL = Chain("ideal sampling")
 CHAINS = {

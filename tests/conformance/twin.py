@@ -96,7 +96,8 @@ class Silent:
         """See `Voice`."""
 
 
-def _configured(unit: Unit, task: Task, phases: int = 1, certificate: Path | None = None) -> Config:
+def configured(unit: Unit, task: Task, phases: int = 1, certificate: Path | None = None) -> Config:
+    """The configuration of a unit for one class and rate."""
     config = configuration(
         performance_class=task.performance_class,
         nominal_frequency_hz=task.nominal_hz,
@@ -130,7 +131,7 @@ def certificate_of(unit: Unit, nominal_hz: int) -> str:
     ]
     points = [(tone(nominal_hz, t.frequency_hz, t.voltage_v / volts), (0.0, READING_S)) for t in plan]
     task = Task(nominal_hz, "M", nominal_hz)
-    entries, outcome = _play(unit, _configured(unit, task), points, READING_REACH_S)
+    entries, outcome = _play(unit, configured(unit, task), points, READING_REACH_S)
     with tempfile.TemporaryDirectory() as folder:
         base = Base(profile)
         session = Session.open(Path(folder) / "session.json", {"method": "generator"})
@@ -185,7 +186,7 @@ class TwinJob:
             if self.unit.fit:
                 certificate = Path(folder) / "certificate.toml"
                 certificate.write_text(certificate_of(self.unit, self.task.nominal_hz), encoding="utf-8")
-            config = _configured(self.unit, self.task, self.phases, certificate)
+            config = configured(self.unit, self.task, self.phases, certificate)
             return self._judge(config)
 
     def _judge(self, config: Config) -> list[Result]:
@@ -204,8 +205,22 @@ class TwinJob:
         return [*results, self._latency(outcome)]
 
     def _latency(self, outcome: Outcome) -> Result:
-        late = max(s - m.time_ns for s, m in zip(outcome.sent_ns, outcome.measurements, strict=True)) / NS_PER_S
-        return make_result(self.setup, "latency", "latency", late, latency_limit(self.task), "at the socket")
+        return make_result(
+            self.setup, "latency", "latency", worst_latency_s(outcome), latency_limit(self.task), "at the socket"
+        )
+
+
+def socket_latency_s(task: Task, poll_interval_s: float) -> float:
+    """From a report's instant to the moment at which its frame is handed to the sockets: the worst, in twin time."""
+    config = configured(NOMINAL, task)
+    config = replace(config, sampling=replace(config.sampling, poll_interval_s=poll_interval_s))
+    outcome = run_chain(LOCK_S + 20 / task.rate, config, profile=NOMINAL.built, crystal=CRYSTAL)
+    return worst_latency_s(outcome)
+
+
+def worst_latency_s(outcome: Outcome) -> float:
+    """The oldest report of a run when its frame was handed to the sockets."""
+    return max(s - m.time_ns for s, m in zip(outcome.sent_ns, outcome.measurements, strict=True)) / NS_PER_S
 
 
 def _thinned(cases, points: int) -> list[Case]:
