@@ -12,13 +12,15 @@ from pathlib import Path
 
 from rpmu import config
 from rpmu.cli.running import tell
-from rpmu.config.change import Outcome, carry_out
+from rpmu.config.change import WELL_WITHIN_S, Outcome, carry_out, take
 from rpmu.config.disk import RealDisk, put
 from rpmu.config.edit import assign, parse_assignment
+from rpmu.config.effects import in_words
 from rpmu.config.host import RELOAD_COMMAND, LocalHost
 from rpmu.config.problems import key_name
-from rpmu.config.revisions import Revisions
+from rpmu.config.revisions import CURRENT, Revisions
 from rpmu.errors import InputError
+from rpmu.serve.status_socket import default_socket
 
 HELP = "check, show, compare and change configurations (one TOML file; `rpmu config show` explains every setting)"
 
@@ -62,6 +64,14 @@ def _configure_revisions(verbs: argparse._SubParsersAction[argparse.ArgumentPars
         metavar="S",
         help=f"seconds until it is undone; 0: no confirmation needed (default: {CONFIRM_WITHIN_S:g})",
     )
+    apply.add_argument(
+        "--well-within",
+        type=float,
+        default=WELL_WITHIN_S,
+        metavar="S",
+        help=f"seconds for the daemon to be as well as before (default: {WELL_WITHIN_S:g})",
+    )
+    apply.add_argument("--dry-run", action="store_true", help="only say what would change, and what that would do")
     rollback = verbs.add_parser("rollback", help="return to an earlier revision")
     rollback.add_argument("revision", type=int, nargs="?", help="which; default: the one before")
     confirm = verbs.add_parser("confirm", help="keep the change that was applied")
@@ -79,6 +89,9 @@ def _configure_revisions(verbs: argparse._SubParsersAction[argparse.ArgumentPars
     for parser in (apply, rollback):
         parser.add_argument(
             "--reload", default=RELOAD_COMMAND, metavar="COMMAND", help=f"default: '{RELOAD_COMMAND}'; '' for none"
+        )
+        parser.add_argument(
+            "--socket", type=Path, metavar="PATH", help=f"of the daemon's status (default: {default_socket()})"
         )
 
 
@@ -107,10 +120,7 @@ def _read(path: Path) -> tuple[bytes, str]:
     """Content and name of a file or of standard input."""
     if str(path) == "-":
         return sys.stdin.buffer.read(), "standard input"
-    try:
-        return path.read_bytes(), str(path)
-    except OSError as error:
-        raise InputError(f"cannot read the configuration {path}: {error.strerror}") from error
+    return config.read(path), str(path)
 
 
 def _load(path: Path) -> config.Config:
@@ -184,15 +194,35 @@ def _store(args: argparse.Namespace) -> Revisions:
 
 def _apply(args: argparse.Namespace) -> int:
     content, name = _read(args.file)
-    config.parse(content, name)
+    new = config.parse(content, name)
     if not 0 <= args.confirm_within <= MAX_CONFIRM_S:
         raise InputError(f"--confirm-within is {args.confirm_within:g}, but must be 0 to {MAX_CONFIRM_S:g} seconds")
+    if not 1 <= args.well_within <= MAX_CONFIRM_S:
+        raise InputError(f"--well-within is {args.well_within:g}, but must be 1 to {MAX_CONFIRM_S:g} seconds")
     # A change may cut the very connection that it was made over; the way back must not die with it.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    within_s = args.confirm_within or None
-    outcome = carry_out(_store(args), content, within_s, LocalHost(args.reload), tell)
+    for line in in_words(_in_force(args), new):
+        tell(line)
+    if args.dry_run:
+        return 0
+    within_s, host = args.confirm_within or None, _host(args)
+    outcome = carry_out(_store(args), content, within_s, host, tell, args.well_within)
     tell(outcome.value)
     return 0 if outcome is Outcome.IN_FORCE else UNDONE
+
+
+def _in_force(args: argparse.Namespace) -> config.Config:
+    """The configuration that holds now, as well as it can be known: one that is damaged is no reason not to go on."""
+    file = next((path for path in (args.store / CURRENT, DEFAULT_FILE) if path.is_file()), None)
+    try:
+        return config.default() if file is None else config.load(file)
+    except InputError:
+        return config.default()
+
+
+def _host(args: argparse.Namespace) -> LocalHost:
+    """This machine, with its daemon if one is to be reloaded."""
+    return LocalHost(args.reload, (args.socket or default_socket()) if args.reload else None)
 
 
 def _confirm(args: argparse.Namespace) -> int:
@@ -202,11 +232,14 @@ def _confirm(args: argparse.Namespace) -> int:
 
 
 def _rollback(args: argparse.Namespace) -> int:
-    print(f"revision {_store(args).rollback(args.revision)} is in force")
-    complaint = LocalHost(args.reload).reload()
-    if complaint is not None:
+    store, host = _store(args), _host(args)
+    before = host.status()
+    number = store.rollback(args.revision)
+    print(f"revision {number} is in force")
+    complaint = take(store.content(number), before, host)
+    if complaint:
         print(f"but the daemon says: {complaint}")
-    return 0 if complaint is None else UNDONE
+    return UNDONE if complaint else 0
 
 
 def _recover(args: argparse.Namespace) -> int:

@@ -16,10 +16,13 @@ from rpmu.acquire.detect import detect_link
 from rpmu.acquire.gps_port import SerialGpsPort
 from rpmu.acquire.recording import Recorder
 from rpmu.acquire.replay import ReplayLink
-from rpmu.cli.running import add_for_option, run_until_told
-from rpmu.config import Config, default, load
+from rpmu.cli.running import add_for_option, on_hangup, run_until_told
+from rpmu.config import Config
+from rpmu.config.effects import needs_restart
 from rpmu.daemon import Daemon
 from rpmu.errors import InputError
+from rpmu.pipeline import Calibration
+from rpmu.reloading import Loaded, Reloader
 from rpmu.serve.status_socket import StatusSocket, default_socket
 from rpmu.service import Heartbeat, Notifier
 from rpmu.status import as_object
@@ -27,8 +30,9 @@ from rpmu.status import as_object
 HELP = "Run the daemon on the board: PRU, GPS receiver and PDCs as the configuration says."
 CONFIG_FILE = Path("/etc/rpmu/rpmu.toml")
 APPLIED_FILE = Path("/var/lib/rpmu/config/current")  # what `rpmu config apply` put into force
-log = logging.getLogger(__name__)
 IDLE_BEAT_S = 10.0  # between two words to the service manager where it has no watchdog
+
+log = logging.getLogger(__name__)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -51,14 +55,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run until told to stop."""
-    config = _config(args.config)
-    logging.basicConfig(level=config.logging.level.upper(), format="%(levelname)s %(name)s: %(message)s")
-    return run_until_told(lambda stop: _run(config, args, stop), args.for_s)
+    loaded = _loaded(args)
+    logging.basicConfig(level=loaded.config.logging.level.upper(), format="%(levelname)s %(name)s: %(message)s")
+    return run_until_told(lambda stop: _run(loaded, args, stop), args.for_s)
 
 
-def _config(path: Path | None) -> Config:
-    found = path or file_in_force()
-    return default() if found is None else load(found)
+def _loaded(args: argparse.Namespace) -> Loaded:
+    return Loaded.of(args.config or file_in_force())
 
 
 def file_in_force(files: Sequence[Path] = (APPLIED_FILE, CONFIG_FILE)) -> Path | None:
@@ -85,40 +88,73 @@ def _replay(config: Config, path: Path, speed: float) -> ReplayLink:
     return link
 
 
-async def _run(config: Config, args: argparse.Namespace, stop: asyncio.Event) -> int:
-    recorder = Recorder(args.record) if args.record is not None else None
-    if args.replay is not None:
-        replay = _replay(config, args.replay, args.speed)
-        daemon = Daemon(config, rooms.calibration(config), replay, replay.gps, replay.pace, recorder=recorder)
-        await _serve(daemon, lambda: stop.is_set() or replay.finished)
-    else:
-        link = detect_link(config.sampling.pru_link)
-        wants_gps = config.time.source == "gps"
-        gps = SerialGpsPort(config.gps.device, config.gps.baud_rate) if wants_gps else None
-        calibration = rooms.board_calibration(config, datetime.now(UTC).date())
-        daemon = Daemon(config, calibration, link, gps, asyncio.sleep, recorder=recorder)
-        await _serve(daemon, stop.is_set)
+def _open_gps(config: Config) -> SerialGpsPort | None:
+    return SerialGpsPort(config.gps.device, config.gps.baud_rate) if config.time.source == "gps" else None
+
+
+async def _run(loaded: Loaded, args: argparse.Namespace, stop: asyncio.Event) -> int:
+    """One daemon after the other: a new one only for a configuration that the running one cannot take."""
+    following: Loaded | None = loaded
+    while following is not None:
+        recorder = Recorder(args.record) if args.record is not None else None
+        following = await (_run_replay if args.replay is not None else _run_board)(following, args, stop, recorder)
     return 0
 
 
-async def _serve(daemon: Daemon, ended: Callable[[], bool]) -> None:
-    socket = StatusSocket(default_socket(), lambda: as_object(daemon.status))
+async def _run_replay(
+    loaded: Loaded, args: argparse.Namespace, stop: asyncio.Event, recorder: Recorder | None
+) -> Loaded | None:
+    def read() -> Loaded:
+        new = _loaded(args)
+        _replay(new.config, args.replay, args.speed)
+        return new
+
+    config, replay = loaded.config, _replay(loaded.config, args.replay, args.speed)
+    daemon = Daemon(config, rooms.calibration(config), replay, replay.gps, replay.pace, recorder=recorder)
     notifier = Notifier()
+    reloader = Reloader(daemon, loaded, read, rooms.calibration, notifier)
+    return await _serve(daemon, reloader, notifier, stop, lambda: replay.finished)
+
+
+async def _run_board(
+    loaded: Loaded, args: argparse.Namespace, stop: asyncio.Event, recorder: Recorder | None
+) -> Loaded | None:
+    config, link = loaded.config, detect_link(loaded.config.sampling.pru_link)
+    gps, calibration = _open_gps(config), _calibration(config)
+    daemon = Daemon(config, calibration, link, gps, asyncio.sleep, recorder=recorder, open_gps=_open_gps)
+    notifier = Notifier()
+    reloader = Reloader(daemon, loaded, lambda: _loaded(args), _calibration, notifier, needs_restart)
+    return await _serve(daemon, reloader, notifier, stop, lambda: False)
+
+
+def _calibration(config: Config) -> Calibration:
+    return rooms.board_calibration(config, datetime.now(UTC).date())
+
+
+async def _serve(
+    daemon: Daemon, reloader: Reloader, notifier: Notifier, stop: asyncio.Event, ended: Callable[[], bool]
+) -> Loaded | None:
+    """Run a daemon until it is told to stop; returns the configuration that needs another one, if that ended it."""
+    socket = StatusSocket(default_socket(), lambda: as_object(daemon.status) | {"configuration": reloader.status})
     heartbeat = Heartbeat(notifier)
     clock = asyncio.get_running_loop().time
     await daemon.start()
     try:
         if complaint := await socket.start():
             log.warning("%s", complaint)
+        on_hangup(reloader.request, stop)
         notifier.tell("READY=1")
         beat_s = notifier.watchdog_s / 4 or IDLE_BEAT_S
         next_beat = clock() + beat_s
-        while not ended():
+        while not stop.is_set() and not ended() and reloader.restart is None:
             await daemon.step()
             if clock() >= next_beat:
                 next_beat = clock() + beat_s
                 heartbeat.beat(daemon.status)
     finally:
-        notifier.tell("STOPPING=1")
+        if reloader.restart is None:
+            notifier.tell("STOPPING=1")
+        await reloader.stop()
         await socket.stop()
         await daemon.stop()
+    return reloader.restart

@@ -47,6 +47,32 @@ def check_for(for_s: float | None) -> None:
         raise InputError(f"--for is {for_s:g}, but must be a positive number of seconds, such as --for 20")
 
 
+def on_hangup(reload: Callable[[], None], stop: asyncio.Event) -> None:
+    """Let SIGHUP ask for a new configuration; where it says that the terminal is gone, it ends the program as ever.
+
+    Args:
+        reload: called in the event loop.
+        stop: set if the terminal that the program was started in is gone.
+    """
+    in_terminal = _has_terminal()
+
+    def heard() -> None:
+        if in_terminal and not _has_terminal():
+            stop.set()
+        else:
+            reload()
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, heard)
+
+
+def _has_terminal() -> bool:
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
+
+
 async def _watched(main: Main, for_s: float | None) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -13,12 +13,15 @@ from pathlib import Path
 from rpmu import rooms
 from rpmu.acquire.gps_port import SerialGpsPort
 from rpmu.calibrate.profile import load_profile
-from rpmu.cli.running import add_for_option, check_for, run_until_told
-from rpmu.config import Config, default, load
+from rpmu.cli.running import add_for_option, check_for, on_hangup, run_until_told
+from rpmu.config import Config
 from rpmu.daemon import Daemon
 from rpmu.daemon_status import DaemonStatus
 from rpmu.errors import InputError
+from rpmu.pipeline import Calibration
+from rpmu.reloading import Loaded, Reloader
 from rpmu.serve.status_socket import StatusSocket, default_socket
+from rpmu.service import Notifier
 from rpmu.status import as_object
 from rpmu.twin.crystal import CrystalSettings
 from rpmu.twin.faults import FAULTS, parse_faults
@@ -85,20 +88,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run until told to stop."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
-    config = _config(args)
+    loaded = _loaded(args)
+    config = loaded.config
     speed = parse_speed(args.speed)
     check_for(args.for_s)  # in the twin's own seconds, which `_run` counts
     settings = _settings(args, config)
     job = _run if args.stand_in is None else _stand_in
-    return run_until_told(lambda stop: job(args, config, settings, speed, stop))
+    return run_until_told(lambda stop: job(args, loaded, settings, speed, stop))
 
 
-def _config(args: argparse.Namespace) -> Config:
+def _loaded(args: argparse.Namespace) -> Loaded:
     """The configuration file, with what the command line says on top."""
-    config = load(args.config) if args.config is not None else default()
-    if args.listen is not None:
-        config = replace(config, server=replace(config.server, listen=(args.listen,)))
-    return config
+    loaded = Loaded.of(args.config)
+    if args.listen is None:
+        return loaded
+    server = replace(loaded.config.server, listen=(args.listen,))
+    return replace(loaded, config=replace(loaded.config, server=server))
 
 
 def _settings(args: argparse.Namespace, config: Config) -> TwinSettings:
@@ -136,19 +141,31 @@ def _start_ns(text: str | None) -> int:
 
 
 async def _run(
-    args: argparse.Namespace, config: Config, settings: TwinSettings, speed: float, stop: asyncio.Event
+    args: argparse.Namespace, loaded: Loaded, settings: TwinSettings, speed: float, stop: asyncio.Event
 ) -> int:
-    line = PtyPort()
+    config, line = loaded.config, PtyPort()
     twin = Twin(settings, line)
     pacer = Pacer(twin, speed)
     board = Scoreboard(twin.truth)
-    gps = SerialGpsPort(line.device, config.gps.baud_rate)
-    daemon = Daemon(config, rooms.calibration(config, f"TWIN-{args.unit}"), twin.link(), gps, pacer.pace, board.add)
-    socket = StatusSocket(args.status_socket or default_socket(), lambda: as_object(daemon.status))
+
+    def open_gps(of: Config) -> SerialGpsPort:
+        return SerialGpsPort(line.device, of.gps.baud_rate)
+
+    def calibration(of: Config) -> Calibration:
+        return rooms.calibration(of, f"TWIN-{args.unit}")
+
+    daemon = Daemon(
+        config, calibration(config), twin.link(), open_gps(config), pacer.pace, board.add, open_gps=open_gps
+    )
+    reloader = Reloader(daemon, loaded, lambda: _loaded(args), calibration, Notifier())
+    socket = StatusSocket(
+        args.status_socket or default_socket(), lambda: as_object(daemon.status) | {"configuration": reloader.status}
+    )
     try:
         await daemon.start()
         if complaint := await socket.start():
             logging.getLogger(__name__).warning("%s", complaint)
+        on_hangup(reloader.request, stop)
         _say_hello(args, config, daemon, twin)
         spoke_s = 0.0
         while not stop.is_set() and (args.for_s is None or twin.elapsed_s < args.for_s):
@@ -161,6 +178,7 @@ async def _run(
             elif twin.elapsed_s >= spoke_s + SILENCE_S:
                 spoke_s = twin.elapsed_s - SILENCE_S + 1.0
                 _print_waiting(args, twin, daemon.status)
+        await reloader.stop()
         await daemon.stop()
     finally:
         await socket.stop()
@@ -170,7 +188,7 @@ async def _run(
 
 
 async def _stand_in(
-    args: argparse.Namespace, _config: Config, settings: TwinSettings, speed: float, stop: asyncio.Event
+    args: argparse.Namespace, _: Loaded, settings: TwinSettings, speed: float, stop: asyncio.Event
 ) -> int:
     """The hardware alone."""
     line = PtyPort()

@@ -3,7 +3,7 @@
 from rpmu.config.difference import Change, difference
 from rpmu.config.json_schema import json_schema
 from rpmu.config.problems import ConfigError, Problem
-from rpmu.config.reader import default, load, parse
+from rpmu.config.reader import default, load, parse, read
 from rpmu.config.render import render
 from rpmu.config.schema import Calibration, Channel, Config, Gps, Logging, Sampling, Server, Station, Time
 
@@ -25,5 +25,6 @@ __all__ = [
     "json_schema",
     "load",
     "parse",
+    "read",
     "render",
 ]

@@ -1,18 +1,27 @@
-"""Carry a change of the configuration through: switch, reload the daemon, await the confirmation, or undo it.
+"""Carry a change of the configuration through: switch, reload the daemon, examine it, await the confirmation, or undo.
+
+    revision -> daemon takes it -> it is as well as before (`rpmu.health`) -> confirmed in time -> stays
+         any of these fails -> the revision before, and the daemon takes that
 
 The steps are here, without clock and without processes, which `Host` has; what is on the disk at each step, and what
-happens when the power goes, is in `revisions`.
+happens when the power goes, is in `revisions`. A change without confirmation awaits one too, until the daemon has been
+examined: what the power or a kill interrupts is undone like any other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Mapping
 from enum import Enum
-from typing import Protocol
+from typing import Any, Protocol
 
 from rpmu.config.revisions import Revisions
+from rpmu.health import HealthCheck, Vital
 
 LOOK_S = 1.0
+TAKE_S = 60.0  # patience with a daemon that reads a configuration, or starts
+WELL_WITHIN_S = 60.0  # a new run of the acquisition takes the time some ten seconds to lock
+LONGEST_EXAMINATION_S = 7200.0  # the longest notice to PDCs is an hour
 
 
 class Host(Protocol):
@@ -30,6 +39,9 @@ class Host(Protocol):
     def reload(self) -> str | None:
         """Let the daemon take the configuration in force; returns what went wrong, if anything did."""
 
+    def status(self) -> Mapping[str, Any] | None:
+        """Of the daemon; None if none answers."""
+
 
 class Outcome(Enum):
     """How a change ended."""
@@ -38,6 +50,7 @@ class Outcome(Enum):
     NOT_CONFIRMED = "undone: it was not confirmed in time"
     WITHDRAWN = "withdrawn by a rollback"
     RELOAD_FAILED = "undone: the daemon did not take it"
+    UNHEALTHY = "undone: the daemon did worse with it"
 
 
 def carry_out(
@@ -46,6 +59,7 @@ def carry_out(
     confirm_within_s: float | None,
     host: Host,
     report: Callable[[str], None],
+    well_within_s: float = WELL_WITHIN_S,
 ) -> Outcome:
     """Apply a configuration and stay with it until it is confirmed or undone.
 
@@ -55,42 +69,136 @@ def carry_out(
         confirm_within_s: time for the confirmation, None for none.
         host: the machine.
         report: gets one line about each step.
+        well_within_s: patience with the daemon until it is as well as before.
 
     Raises:
         InputError: another change still awaits its confirmation.
     """
     revisions.settle(host.now_s(), host.boot())
-    number = revisions.apply(content, host.now_s(), host.boot(), confirm_within_s)
+    before = host.status()
+    number = revisions.apply(content, host.now_s(), host.boot(), confirm_within_s or LONGEST_EXAMINATION_S)
     report(f"revision {number} is in force")
+    change = _Change(revisions, number, host, report)
     try:
-        complaint = host.reload()
-        if complaint is not None:
+        complaint = take(content, before, host)
+        if complaint:
             report(f"the daemon did not take revision {number}: {complaint}")
-            _undo(revisions, host, report)
-            return Outcome.RELOAD_FAILED
-        if revisions.pending() is None:
+            return change.undo(Outcome.RELOAD_FAILED)
+        ended = change.examine(before, well_within_s)
+        if ended is not None:
+            return ended
+        if confirm_within_s is None or revisions.pending() is None:
+            change.keep()
             return Outcome.IN_FORCE
-        report(f"confirm it within {confirm_within_s:g} s, or it is undone: rpmu config confirm")
-        return _await_confirmation(revisions, number, host, report)
+        return change.await_confirmation()
     except KeyboardInterrupt:
-        _undo(revisions, host, report)
+        change.undo(Outcome.WITHDRAWN)
         raise
 
 
-def _await_confirmation(revisions: Revisions, number: int, host: Host, report: Callable[[str], None]) -> Outcome:
-    while (pending := revisions.pending()) is not None and pending.revision == number:
-        if pending.overdue(host.now_s(), host.boot()):
-            _undo(revisions, host, report)
-            return Outcome.NOT_CONFIRMED
-        host.sleep(LOOK_S)
-    return Outcome.IN_FORCE if revisions.current() == number else Outcome.WITHDRAWN
+def take(content: bytes, before: Mapping[str, Any] | None, host: Host) -> str:
+    """Let the daemon take the configuration in force, and wait until it says that it has.
 
+    Args:
+        content: the file in force.
+        before: the daemon's status before; where none answered, none is waited for.
+        host: the machine.
 
-def _undo(revisions: Revisions, host: Host, report: Callable[[str], None]) -> None:
-    pending = revisions.pending()
-    if pending is None:
-        report("there is nothing to return to: the configuration stays in force")
-        return
-    restored = revisions.rollback()
+    Returns:
+        Why it does not take it, or an empty text.
+    """
     complaint = host.reload()
-    report(f"revision {restored} is in force again" + (f", but the daemon says: {complaint}" if complaint else ""))
+    if complaint is not None:
+        return complaint
+    tried = None if before is None else before.get("configuration")
+    if tried is None:  # no daemon, or one whose version only knows a restart
+        return ""
+    wanted, began_s = hashlib.sha256(content).hexdigest(), host.now_s()
+    while host.now_s() - began_s < TAKE_S:
+        now = (host.status() or {}).get("configuration")
+        if now is not None:
+            if now["sha256"] == wanted and not now["refused"]:
+                return ""
+            if now["refused"] and now["loads"] != tried["loads"]:
+                return str(now["refused"])
+        host.sleep(LOOK_S / 4)
+    return f"it does not say within {TAKE_S:g} s that it has read it"
+
+
+class _Change:
+    """A revision that has just come into force.
+
+    Args:
+        revisions: where it is.
+        number: its own.
+        host: the machine.
+        report: gets one line about each step.
+    """
+
+    def __init__(self, revisions: Revisions, number: int, host: Host, report: Callable[[str], None]) -> None:
+        self._revisions = revisions
+        self._number = number
+        self._host = host
+        self._report = report
+        self._had_a_way_back = revisions.pending() is not None
+
+    def examine(self, before: Mapping[str, Any] | None, within_s: float) -> Outcome | None:
+        """Watch the daemon until it is as well as before; None if it is, else how the change ended."""
+        vital = _vital(before)
+        check = HealthCheck(vital, self._host.now_s(), within_s)
+        while (complaint := check.look(_vital(self._host.status()), self._host.now_s())) is None:
+            ended = self._ended()
+            if ended is not None:
+                return ended
+            self._host.sleep(LOOK_S)
+        if complaint:
+            self._report(f"the daemon does worse with revision {self._number}: {complaint}")
+            return self.undo(Outcome.UNHEALTHY)
+        if vital is not None:
+            self._report("the daemon does as well as before")
+        return None
+
+    def await_confirmation(self) -> Outcome:
+        """Wait until somebody confirms or withdraws the change, or time is up."""
+        pending = self._revisions.pending()
+        if pending is not None:
+            left_s = max(0.0, pending.deadline_s - self._host.now_s())
+            self._report(f"confirm it within {left_s:.0f} s, or it is undone: rpmu config confirm")
+        while (ended := self._ended()) is None:
+            self._host.sleep(LOOK_S)
+        return ended
+
+    def keep(self) -> None:
+        """Confirm it, since nobody else has to."""
+        if self._revisions.pending() is not None:
+            self._revisions.confirm(self._host.now_s(), self._host.boot())
+
+    def undo(self, outcome: Outcome) -> Outcome:
+        """Return to the revision before, if there is one."""
+        if self._revisions.pending() is None:
+            self._report("there is nothing to return to: the configuration stays in force")
+            return outcome
+        before = self._host.status()
+        restored = self._revisions.rollback()
+        complaint = take(self._revisions.content(restored), before, self._host)
+        but = f", but the daemon says: {complaint}" if complaint else ""
+        self._report(f"revision {restored} is in force again{but}")
+        return outcome
+
+    def _ended(self) -> Outcome | None:
+        """How the change ended, if it did: confirmed, withdrawn or overdue. Without a way back it awaits nothing."""
+        pending = self._revisions.pending()
+        if self._revisions.current() != self._number:
+            return Outcome.WITHDRAWN
+        if pending is None:
+            return Outcome.IN_FORCE if self._had_a_way_back else None
+        if pending.overdue(self._host.now_s(), self._host.boot()):
+            return self.undo(Outcome.NOT_CONFIRMED)
+        return None
+
+
+def _vital(status: Mapping[str, Any] | None) -> Vital | None:
+    try:
+        return None if status is None else Vital.of(status)
+    except KeyError:  # of a version that tells less
+        return None

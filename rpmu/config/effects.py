@@ -65,7 +65,7 @@ def effects(old: Config, new: Config) -> Iterator[tuple[Change, Effect]]:
 def in_words(old: Config, new: Config) -> list[str]:
     """The same, one line each."""
     words = {effect: effect.value.format(notice_s=new.server.notice_s) for effect in Effect}
-    return [f"{change}  ({words[effect]})" for change, effect in effects(old, new)]
+    return [f"{change}; {words[effect]}" for change, effect in effects(old, new)]
 
 
 def needs_restart(old: Config, new: Config) -> bool:

@@ -5,7 +5,12 @@ from __future__ import annotations
 import shlex
 import subprocess
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+from rpmu.errors import HardwareError
+from rpmu.serve.status_socket import read_status
 
 RELOAD_COMMAND = "systemctl reload-or-restart rpmu.service"
 RELOAD_S = 60.0
@@ -17,10 +22,21 @@ class LocalHost:
 
     Args:
         reload_command: makes the daemon take the configuration; empty for none.
+        socket: of the daemon's status; None for no daemon to look at.
     """
 
-    def __init__(self, reload_command: str = RELOAD_COMMAND) -> None:
+    def __init__(self, reload_command: str = RELOAD_COMMAND, socket: Path | None = None) -> None:
         self._command = shlex.split(reload_command)
+        self._socket = socket
+
+    def status(self) -> Mapping[str, Any] | None:
+        """Of the daemon; None if none answers, or there is none to look at."""
+        if self._socket is None:
+            return None
+        try:
+            return read_status(self._socket)
+        except HardwareError:
+            return None
 
     def now_s(self) -> float:
         """Seconds since boot; a board's date may jump when GPS or the network sets it, this does not."""

@@ -35,11 +35,19 @@ def load(path: pathlib.Path) -> Config:
         ConfigError: it is wrong; the message has one line per problem.
         InputError: it cannot be read.
     """
+    return parse(read(path), str(path))
+
+
+def read(path: pathlib.Path) -> bytes:
+    """Content of a configuration file.
+
+    Raises:
+        InputError: it cannot be read.
+    """
     try:
-        content = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise InputError(f"cannot read the configuration {path}: {error.strerror}") from error
-    return parse(content, str(path))
 
 
 def parse(content: bytes, file: str = "rpmu.toml") -> Config:

@@ -19,7 +19,7 @@ def test_it_is_undone_though_nobody_reads(tmp_path, lines_read):
     words = [*APPLY, str(file), *store, "--confirm-within", "2"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as change:
         for _ in range(lines_read):
-            assert change.stdout.readline() == "revision 2 is in force\n"
+            assert change.stdout.readline().startswith('[station] name: "ONE" -> "TWO"; announced')
         change.stdout.close()
         assert change.wait(60) == 1
         assert change.stderr.read() == ""

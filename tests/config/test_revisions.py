@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 
 from rpmu.config.change import Outcome, carry_out
@@ -230,10 +232,13 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path):
 
 
 class FakeHost:
-    """A machine whose time passes in `sleep`; `later` maps a time to what happens then."""
+    """A machine whose time passes in `sleep`; `later` maps a time to what happens then; without a daemon to look at."""
 
     def __init__(self, complaints=(), later=None):
         self.time_s, self.reloads, self.complaints, self.later = 1000.0, 0, list(complaints), later or {}
+
+    def status(self):
+        return None
 
     def now_s(self):
         return self.time_s
@@ -314,4 +319,121 @@ def test_a_left_over_of_a_killed_apply_does_not_block_the_next_one():
     disk = with_old()
     Revisions(disk).apply(NEWER, 0.0, "boot", 60.0)  # its process died; the deadline was long ago
     assert carried(disk, FakeHost(), within_s=None)[0] is Outcome.IN_FORCE
+    assert in_force(disk) == NEW
+
+
+class DaemonHost(FakeHost):
+    """A machine with a daemon that says what it does: `breaks_with` stops its frames, `refuses` is not taken at all."""
+
+    def __init__(self, disk, breaks_with=None, refuses=None, answers=True, **more):
+        super().__init__(**more)
+        self.disk, self.breaks_with, self.refuses, self.answers = disk, breaks_with, refuses, answers
+        self.holds, self.loads, self.refused = in_force(disk), 0, ""
+
+    def reload(self):
+        complaint, wanted = super().reload(), in_force(self.disk)
+        self.loads += 1
+        self.refused = "rpmu.toml:2: no" if wanted == self.refuses else ""
+        if not self.refused:
+            self.holds = wanted
+        return complaint
+
+    def status(self):
+        if not self.answers:
+            return None
+        flowing_s = 0.0 if self.holds == self.breaks_with else self.time_s
+        return {
+            "time": {"state": "locked", "reason": "", "counters": {"resyncs": 0}},
+            "ring": dict.fromkeys(
+                ("lost_samples", "bad_blocks", "events_lost", "overruns", "underflows", "tag_slips", "stalls"), 0
+            )
+            | {"samples": round(12_000 * self.time_s)},
+            "acquisition": {"sample_rate_hz": 12_000.0},
+            "server": {"frames_published": 60_000 + round(60 * flowing_s)},
+            "input": {"clipped": False},
+            "stream": {"change_in_s": None, "reporting_rate_per_s": 60},
+            "invalid_reports": 0,
+            "pru_restarts": 0,
+            "configuration": {
+                "sha256": hashlib.sha256(self.holds).hexdigest(),
+                "loads": self.loads,
+                "refused": self.refused,
+            },
+        }
+
+
+def test_a_change_is_examined_before_it_is_offered_for_confirmation():
+    disk = with_old()
+    host = DaemonHost(disk, later={1030.0: lambda: Revisions(disk).confirm(1030.0, "boot")})
+    outcome, said = carried(disk, host)
+    assert outcome is Outcome.IN_FORCE
+    assert said[1:] == [
+        "the daemon does as well as before",
+        "confirm it within 50 s, or it is undone: rpmu config confirm",
+    ]
+
+
+def test_what_breaks_the_daemon_while_it_runs_is_undone_by_itself():
+    disk = with_old()
+    host = DaemonHost(disk, breaks_with=NEW)
+    outcome, said = carried(disk, host, within_s=None)
+    assert outcome is Outcome.UNHEALTHY
+    assert in_force(disk) == host.holds == OLD
+    assert said[1].startswith("the daemon does worse with revision 2: no frames flow")
+    assert said[-1] == "revision 1 is in force again"
+    assert Revisions(disk).pending() is None
+
+
+def test_what_the_daemon_refuses_is_undone_with_its_reason():
+    disk = with_old()
+    host = DaemonHost(disk, refuses=NEW)
+    outcome, said = carried(disk, host)
+    assert outcome is Outcome.RELOAD_FAILED
+    assert said[1:] == ["the daemon did not take revision 2: rpmu.toml:2: no", "revision 1 is in force again"]
+    assert in_force(disk) == host.holds == OLD
+
+
+def test_a_daemon_that_says_nothing_of_it_has_not_taken_it():
+    disk = with_old()
+    host = DaemonHost(disk)
+    host.reload = lambda: None
+    outcome, said = carried(disk, host)
+    assert outcome is Outcome.RELOAD_FAILED
+    assert "does not say within 60 s that it has read it" in said[1]
+    assert in_force(disk) == OLD
+
+
+def test_without_confirmation_a_change_stays_once_it_was_examined():
+    disk = with_old()
+    host = DaemonHost(disk)
+    outcome, _ = carried(disk, host, within_s=None)
+    assert outcome is Outcome.IN_FORCE
+    assert host.time_s == pytest.approx(1010, abs=1)
+    assert Revisions(disk).pending() is None
+
+
+def test_a_power_cut_during_the_examination_undoes_it_though_no_confirmation_was_asked_for():
+    disk = with_old()
+
+    def cut():
+        raise SystemError("the power is gone")
+
+    with pytest.raises(SystemError):
+        carried(disk, DaemonHost(disk, later={1004.0: cut}), within_s=None)
+    assert in_force(disk) == NEW
+    assert Revisions(disk).settle(5.0, "the next boot") == 1
+    assert in_force(disk) == OLD
+
+
+def test_time_that_runs_out_during_the_examination_undoes_it():
+    disk = with_old()
+    outcome, _ = carried(disk, DaemonHost(disk), within_s=5.0)
+    assert outcome is Outcome.NOT_CONFIRMED
+    assert in_force(disk) == OLD
+
+
+def test_a_confirmation_during_the_examination_ends_it():
+    disk = with_old()
+    host = DaemonHost(disk, breaks_with=NEW, later={1003.0: lambda: Revisions(disk).confirm(1003.0, "boot")})
+    assert carried(disk, host)[0] is Outcome.IN_FORCE
     assert in_force(disk) == NEW

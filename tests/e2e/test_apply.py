@@ -1,0 +1,173 @@
+"""`rpmu config apply` on a running daemon, from a shell: the twin is a process of its own, told by SIGHUP."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+
+import pytest
+
+from rpmu.health import vital_of
+from rpmu.pdc import PdcClient
+from rpmu.serve.status_socket import read_status
+
+RPMU = [sys.executable, "-m", "rpmu"]
+PATIENCE_S = 180
+FIRST = """
+[station]
+name = "ONE"
+[server]
+listen = ["127.0.0.1:0"]
+notice_s = 2
+"""
+
+
+class Board:
+    """A twin whose configuration is `current` in a folder of revisions."""
+
+    def __init__(self, folder):
+        self.folder, self.store, self.socket = folder, folder / "store", folder / "status.sock"
+        assert self.apply(FIRST, "--reload", "").returncode == 0
+        words = ["twin", "--config", str(self.store / "current"), "--status-socket", str(self.socket)]
+        self.log = (folder / "log").open("w+")
+        self.process = subprocess.Popen([*RPMU, *words], stdout=subprocess.PIPE, stderr=self.log, text=True)
+        hello = self.process.stdout.readline()
+        self.port = int(hello.split("serves 127.0.0.1:")[1].split(",")[0])
+
+    def apply(self, text, *more):
+        """Carry `config apply` out; without a way to reload for the first, which no daemon has yet."""
+        file = self.folder / "new.toml"
+        file.write_text(text)
+        reload = () if "--reload" in more else ("--reload", f"kill -HUP {self.process.pid}")
+        socket = ("--socket", str(self.socket))
+        confirm = () if "--confirm-within" in more else ("--confirm-within", "0")
+        words = ["config", "apply", str(file), "--store", str(self.store), *reload, *socket, *confirm, *more]
+        return subprocess.run([*RPMU, *words], capture_output=True, text=True, timeout=PATIENCE_S)
+
+    @property
+    def status(self):
+        return read_status(self.socket)
+
+    def until(self, condition):
+        """Wait for the status to be so."""
+        deadline = time.monotonic() + PATIENCE_S
+        while vital_of(self.socket) is None or not condition(self.status):
+            assert time.monotonic() < deadline, self.status
+            assert self.process.poll() is None, (self.folder / "log").read_text()
+            time.sleep(0.2)
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        self.process.communicate(timeout=60)
+        self.log.close()
+        return self.process.returncode
+
+
+@pytest.fixture
+def board(tmp_path):
+    board = Board(tmp_path)
+    try:
+        board.until(lambda status: status["time"]["state"] == "locked")
+        yield board
+    finally:
+        assert board.stop() == 0
+
+
+class Watching:
+    """A PDC that stays connected while a command runs; keeps the frames, and the daemon's states of time."""
+
+    def __init__(self, board):
+        self.board, self.frames, self.states = board, [], []
+
+    def during(self, command):
+        return asyncio.run(self._during(command))
+
+    async def _during(self, command):
+        async with PdcClient("127.0.0.1", self.board.port, 1) as client:
+            await client.configuration()
+            tasks = [asyncio.create_task(self._collect(client)), asyncio.create_task(self._look())]
+            try:
+                return await asyncio.to_thread(command)
+            finally:
+                for task in tasks:
+                    task.cancel()
+
+    async def _collect(self, client):
+        async for frame in client.frames():
+            self.frames.append(frame)
+
+    async def _look(self):
+        while True:
+            with suppress(OSError):
+                status = await asyncio.to_thread(lambda: self.board.status)
+                self.states.append(status["time"]["state"])
+            await asyncio.sleep(0.5)
+
+
+@pytest.mark.slow
+def test_changes_are_taken_examined_and_undone(board):
+    watching = Watching(board)
+    second = FIRST.replace("ONE", "TWO").replace("[server]", "reporting_rate_per_s = 30\n[server]")
+    second += 'access = ["127.0.0.0/8"]\n'
+    done = watching.during(lambda: board.apply(second))
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith('[station] name: "ONE" -> "TWO"; announced to PDCs (2 s of STAT bit 10')
+    assert lines[-1] == "in force"
+    assert "the daemon does as well as before" in lines
+    seen = [frame.config.pmus[0].name.strip() for frame in watching.frames]
+    change = seen.index("TWO")
+    assert seen == ["ONE"] * change + ["TWO"] * (len(seen) - change)
+    announced = [frame.pmus[0].stat.config_change for frame in watching.frames]
+    assert 120 <= sum(announced) <= 180
+    assert not any(announced[change:])
+    assert [frame.config.pmus[0].cfgcnt for frame in watching.frames[change:]] == [1] * (len(seen) - change)
+    assert set(watching.states) == {"locked"}
+    status = board.status
+    assert (status["time"]["counters"]["resyncs"], status["pru_restarts"], status["drops"]) == (0, 0, 0)
+    assert status["configuration"]["loads"] == 1
+
+    # one that nobody confirms
+    watching = Watching(board)
+    third = second.replace("TWO", "THREE")
+    done = watching.during(lambda: board.apply(third, "--confirm-within", "4"))
+    assert done.returncode == 1
+    assert "undone: it was not confirmed in time" in done.stdout
+    board.until(lambda status: status["stream"]["name"] == "TWO" and status["stream"]["change_in_s"] is None)
+    assert set(watching.states) == {"locked"}
+
+    # one that is fine as a file, and breaks the flow: no clock is there to take the time from
+    broken = second + '[time]\nsource = "system"\n'
+    done = board.apply(broken, "--well-within", "6")
+    assert done.returncode == 1, done.stdout
+    assert "undone: the daemon did worse with it" in done.stdout
+    assert "the PRU starts anew" in done.stdout
+    assert (board.store / "current").read_text() == second
+    board.until(lambda status: status["time"]["state"] == "locked")
+
+    # one that the daemon refuses, since it cannot listen there
+    done = board.apply(second.replace("127.0.0.1:0", "192.0.2.1:4712"))
+    assert done.returncode == 1
+    assert "cannot listen on 192.0.2.1:4712" in done.stdout
+    assert board.status["configuration"]["refused"] == "", "the one before is in force again"
+    assert board.status["time"]["state"] == "locked"
+    revisions = subprocess.run(
+        [*RPMU, "config", "revisions", "--store", str(board.store)], capture_output=True, text=True, timeout=60
+    )
+    assert "2 (in force)" in revisions.stdout
+
+
+def test_a_signal_with_a_wrong_file_changes_nothing_and_says_why(board):
+    (board.store / "current").write_text("[station]\nidcod = 3\n")
+    os.kill(board.process.pid, signal.SIGHUP)
+    board.until(lambda status: status["configuration"]["loads"] == 1)
+    refused = board.status["configuration"]["refused"]
+    assert f"{board.store / 'current'}:2: [station] idcod is not a known key: did you mean idcode?" in refused
+    assert board.status["time"]["state"] == "locked"
+    assert json.loads(json.dumps(board.status))["stream"]["name"] == "ONE"
