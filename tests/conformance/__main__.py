@@ -28,13 +28,12 @@ def main() -> int:
     for _, found in run_jobs(jobs, args.processes):
         print(summarise(found), flush=True)
         results += found
+        if args.json:  # after every job: a run of an hour may be interrupted
+            args.json.parent.mkdir(parents=True, exist_ok=True)
+            args.json.write_text(json.dumps([r.as_json() for r in results], indent=1) + "\n")
     how = "quick" if args.quick else "dense points for ideal sampling" if args.dense else "thinned points"
-    for path in (args.json, args.markdown):
-        if path:
-            path.parent.mkdir(parents=True, exist_ok=True)
-    if args.json:
-        args.json.write_text(json.dumps([r.as_json() for r in results], indent=1) + "\n")
     if args.markdown:
+        args.markdown.parent.mkdir(parents=True, exist_ok=True)
         commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
         date = datetime.datetime.now(datetime.UTC).date().isoformat()
         tables = [] if args.quick else [front_end_losses(), component_errors(), latency_and_noise(results)]

@@ -26,7 +26,7 @@ ON_TWIN = [
     *(Task(60, "P", 60), Task(60, "P", 120), Task(60, "M", 60), Task(60, "M", 30), Task(60, "M", 10)),
     *(Task(50, "P", 50), Task(50, "M", 50), Task(50, "M", 25)),
 ]
-STEP_OFFSETS = 20
+TWIN_POINTS, TWIN_OFFSETS = 15, 10  # of each test, and of each step between two reports
 
 
 class Runnable(Protocol):
@@ -68,9 +68,10 @@ def quick_twin_jobs() -> list[TwinJob]:
 
 
 def twin_jobs() -> list[TwinJob]:
-    """The representative set through the whole chain, calibrated and not, and one with three phases."""
-    jobs = [TwinJob(unit, task, offsets=STEP_OFFSETS) for unit in UNITS for task in ON_TWIN]
-    return [*jobs, TwinJob(NOMINAL, Task(60, "M", 60), phases=3), TwinJob(NOMINAL, Task(60, "P", 60), phases=3)]
+    """The representative set through the whole chain, calibrated; and nominal parts, with one and three phases."""
+    jobs = [TwinJob(unit, task, 1, TWIN_POINTS, TWIN_OFFSETS) for unit in UNITS if unit.fit for task in ON_TWIN]
+    nominal = [Task(60, "P", 60), Task(60, "M", 60)]
+    return jobs + [TwinJob(NOMINAL, task, phases, TWIN_POINTS, TWIN_OFFSETS) for phases in (1, 3) for task in nominal]
 
 
 def full_jobs(*, dense: bool) -> list[Job]:
