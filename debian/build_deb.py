@@ -35,6 +35,8 @@ FILES = {  # in the checkout: in the package
     "systemd/rpmu.service": "usr/lib/systemd/system/rpmu.service",
     "systemd/rpmu-pru.service": "usr/lib/systemd/system/rpmu-pru.service",
     "systemd/rpmu-config.service": "usr/lib/systemd/system/rpmu-config.service",
+    "systemd/rpmu-config-guard.path": "usr/lib/systemd/system/rpmu-config-guard.path",
+    "systemd/rpmu-config-guard.service": "usr/lib/systemd/system/rpmu-config-guard.service",
     "systemd/rpmu-update@.service": "usr/lib/systemd/system/rpmu-update@.service",
     "systemd/rpmu-update-recover.service": "usr/lib/systemd/system/rpmu-update-recover.service",
     "systemd/rpmu-firewall.service": "usr/lib/systemd/system/rpmu-firewall.service",
@@ -59,6 +61,7 @@ DEPENDS = (
     "systemd",
     "udev",
     "kmod",
+    "procps",  # kill, by which systemd tells the daemon to reload
 )
 CONTROL = """\
 Package: rpmu

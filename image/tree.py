@@ -20,6 +20,7 @@ ENABLED = (
     "rpmu-flash-emmc.service",
     "rpmu-pru.service",
     "rpmu-config.service",
+    "rpmu-config-guard.path",
     "rpmu.service",
     "systemd-networkd.service",
     "systemd-resolved.service",

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rpmu import config
 from rpmu.cli.running import tell
-from rpmu.config.change import WELL_WITHIN_S, Outcome, carry_out, take
+from rpmu.config.change import WELL_WITHIN_S, Outcome, await_end, carry_out, take
 from rpmu.config.disk import RealDisk, put
 from rpmu.config.edit import assign, parse_assignment
 from rpmu.config.effects import in_words
@@ -77,6 +77,9 @@ def _configure_revisions(verbs: argparse._SubParsersAction[argparse.ArgumentPars
     confirm = verbs.add_parser("confirm", help="keep the change that was applied")
     recover = verbs.add_parser(
         "recover", help="undo a change nobody confirmed before a restart (run before the daemon)"
+    )
+    recover.add_argument(
+        "--wait", action="store_true", help="first wait until the change is confirmed or its time is up"
     )
     revisions = verbs.add_parser("revisions", help="list the revisions")
     for parser in (apply, rollback, confirm, recover, revisions):
@@ -243,8 +246,10 @@ def _rollback(args: argparse.Namespace) -> int:
 
 
 def _recover(args: argparse.Namespace) -> int:
-    host = LocalHost("")
-    restored = _store(args).settle(host.now_s(), host.boot())
+    store, host = _store(args), LocalHost("")
+    if args.wait:
+        await_end(store, host)
+    restored = store.settle(host.now_s(), host.boot())
     print("nothing to undo" if restored is None else f"revision {restored} is in force again")
     return 0
 

@@ -21,6 +21,7 @@ from rpmu.health import HealthCheck, Vital
 LOOK_S = 1.0
 TAKE_S = 60.0  # patience with a daemon that reads a configuration, or starts
 WELL_WITHIN_S = 60.0  # a new run of the acquisition takes the time some ten seconds to lock
+GRACE_S = 10.0  # for the program that applied a change to undo it itself
 LONGEST_EXAMINATION_S = 7200.0  # the longest notice to PDCs is an hour
 
 
@@ -195,6 +196,19 @@ class _Change:
         if pending.overdue(self._host.now_s(), self._host.boot()):
             return self.undo(Outcome.NOT_CONFIRMED)
         return None
+
+
+def await_end(revisions: Revisions, host: Host) -> None:
+    """Wait until no change awaits its confirmation, or one has been overdue for so long that nobody is left to undo it.
+
+    Args:
+        revisions: where it is.
+        host: the machine.
+    """
+    while (pending := revisions.pending()) is not None:
+        if pending.overdue(host.now_s() - GRACE_S, host.boot()):
+            return
+        host.sleep(LOOK_S)
 
 
 def _vital(status: Mapping[str, Any] | None) -> Vital | None:

@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from rpmu.config.change import Outcome, carry_out
+from rpmu.config.change import Outcome, await_end, carry_out
 from rpmu.config.disk import RealDisk, put
 from rpmu.config.revisions import KEEP, Revisions
 from rpmu.errors import HardwareError, InputError
@@ -437,3 +437,32 @@ def test_a_confirmation_during_the_examination_ends_it():
     host = DaemonHost(disk, breaks_with=NEW, later={1003.0: lambda: Revisions(disk).confirm(1003.0, "boot")})
     assert carried(disk, host)[0] is Outcome.IN_FORCE
     assert in_force(disk) == NEW
+
+
+def test_a_change_whose_program_was_killed_is_waited_for_and_undone():
+    disk = with_old()
+    revisions, host = Revisions(disk), FakeHost()
+    revisions.apply(NEW, host.now_s(), "boot", 60.0)
+    await_end(revisions, host)
+    assert host.time_s == 1070.0, "the program itself would have had ten seconds for it"
+    assert revisions.settle(host.now_s(), host.boot()) == 1
+    assert in_force(disk) == OLD
+
+
+def test_a_confirmation_ends_the_watch():
+    disk = with_old()
+    revisions = Revisions(disk)
+    host = FakeHost(later={1003.0: lambda: revisions.confirm(1003.0, "boot")})
+    revisions.apply(NEW, host.now_s(), "boot", 60.0)
+    await_end(revisions, host)
+    assert host.time_s == 1003.0
+    assert revisions.settle(host.now_s(), host.boot()) is None
+    assert in_force(disk) == NEW
+
+
+def test_a_change_of_another_boot_is_not_waited_for():
+    disk = with_old()
+    revisions, host = Revisions(disk), FakeHost()
+    revisions.apply(NEW, host.now_s(), "another boot", 60.0)
+    await_end(revisions, host)
+    assert host.time_s == 1000.0

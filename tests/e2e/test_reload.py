@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -247,10 +246,3 @@ def test_a_second_pps_input_needs_a_new_run_of_the_acquisition_and_the_pdc_stays
     assert run.statuses[-1].pru_restarts == 0, "nothing went wrong"
     assert run.statuses[-1].server.connections_closed == 0
     assert np.isfinite(run.statuses[-1].time.other_input_ns), "the other input is there"
-
-
-def test_every_setting_has_an_effect():
-    from rpmu.config.effects import EFFECTS
-
-    for section in dataclasses.fields(Config):
-        assert (section.name,) in EFFECTS

@@ -33,6 +33,8 @@ EXPECTED = {
     "/usr/lib/python3/dist-packages/rpmu/cli/run.py",
     f"/usr/lib/python3/dist-packages/rpmu-{__version__}.dist-info/METADATA",
     "/usr/lib/systemd/system/rpmu-config.service",
+    "/usr/lib/systemd/system/rpmu-config-guard.path",
+    "/usr/lib/systemd/system/rpmu-config-guard.service",
     "/usr/lib/systemd/system/rpmu-pru.service",
     "/usr/lib/systemd/system/rpmu.service",
     "/usr/lib/systemd/system/rpmu-firewall.service",

@@ -51,11 +51,11 @@ def test_hardening_is_three_or_better():
     assert float(level[1]) <= 3.0
 
 
-@pytest.mark.parametrize("unit", sorted(path.name for path in UNITS.glob("*.service")))
+@pytest.mark.parametrize("unit", sorted(path.name for kind in ("service", "path") for path in UNITS.glob(f"*.{kind}")))
 def test_units_have_no_unknown_or_misspelt_setting(unit, tmp_path):
     if ANALYZE is None:
         pytest.skip("needs systemd-analyze (Debian package systemd)")
-    for path in UNITS.glob("*.service"):
+    for path in (*UNITS.glob("*.service"), *UNITS.glob("*.path")):
         shutil.copy(path, tmp_path)
     said = subprocess.run(
         [ANALYZE, "verify", "--man=no", str(tmp_path / unit)], capture_output=True, text=True, timeout=60
