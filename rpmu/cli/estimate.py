@@ -9,6 +9,7 @@ import sys
 import tomllib
 from collections.abc import Callable, Iterable
 from dataclasses import fields, replace
+from functools import reduce
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -38,7 +39,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--front-end", metavar="FILE", help="TOML or JSON with gain, f0_hz, q, delay_s, or a profile of calibration/"
     )
-    parser.add_argument("--estimator", default="fir", metavar="NAME", help=f"one of {', '.join(ESTIMATORS)}")
+    parser.add_argument(
+        "--estimator", default="fir", metavar="NAME", help=f"one of {', '.join(ESTIMATORS)}; several, side by side: A,B"
+    )
     parser.add_argument("--channels", metavar="A,B,C", help="names or numbers of the channels, in this order")
     parser.add_argument("--scale", type=float, metavar="X", help="volts per unit of the file's numbers")
     parser.add_argument("--sample-rate", type=float, metavar="HZ", help="sample rate, instead of the file's own")
@@ -56,20 +59,23 @@ def run(args: argparse.Namespace) -> int:
     if start_ns is None:
         print(f"rpmu estimate: {args.file} does not say when it starts; times count from its start", file=sys.stderr)
         start_ns = 0
-    reports = estimate_waveform(
-        waveform.samples,
-        waveform.sample_rate_hz,
-        start_ns,
-        nominal_hz=args.nominal,
-        performance_class=args.performance_class,
-        reporting_rate=args.rate,
-        phases=args.phases,
-        front_end=front_ends(args.front_end, waveform),
-        estimator=args.estimator,
-    )
-    if not len(reports):
+    found = {}
+    for name in args.estimator.split(","):
+        reports = estimate_waveform(
+            waveform.samples,
+            waveform.sample_rate_hz,
+            start_ns,
+            nominal_hz=args.nominal,
+            performance_class=args.performance_class,
+            reporting_rate=args.rate,
+            phases=args.phases,
+            front_end=front_ends(args.front_end, waveform),
+            estimator=name,
+        )
+        found[name] = output_columns(reports, waveform, rectangular=args.rectangular)
+    columns = found[args.estimator] if len(found) == 1 else side_by_side(found)
+    if not len(columns["time_ns"]):
         raise InputError(f"{args.file}: {waveform.duration_s:g} s are too short for one report; use a longer recording")
-    columns = output_columns(reports, waveform, rectangular=args.rectangular)
     write = write_json if args.json else write_csv
     _to_output(args.output, lambda stream: write(stream, columns))
     return 0
@@ -118,6 +124,16 @@ def output_columns(reports: Reports, waveform: Waveform, *, rectangular: bool) -
     if reports.positive_sequence is not None:
         columns |= _phasor_columns("V1", "v", reports.positive_sequence, rectangular=rectangular)
     return columns
+
+
+def side_by_side(found: dict[str, dict[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
+    """The columns of several estimators at the instants that all of them report, each under its own name."""
+    shared = reduce(np.intersect1d, [columns["time_ns"] for columns in found.values()])
+    joined: dict[str, NDArray[Any]] = {"time_ns": shared}
+    for estimator, columns in found.items():
+        rows = np.isin(columns["time_ns"], shared)
+        joined |= {f"{estimator}_{name}": column[rows] for name, column in columns.items() if name != "time_ns"}
+    return joined
 
 
 def _phasor_columns(

@@ -40,5 +40,6 @@ def plot_bank(table: BankTable, plan: Plan, path: Path) -> None:
     rates = ", ".join(str(rate) for rate in table.rates)
     figure.suptitle(f"{plan.performance_class} class, {plan.nominal_hz} Hz, {rates} reports/s; red: tolerance")
     axes[-1].set_xlabel("offset from the nominal frequency, Hz")
+    path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
     plt.close(figure)

@@ -37,6 +37,22 @@ def test_json_lines_and_rectangular_output(recording, capsys):
     assert value == pytest.approx(complex(synchrophasor(lines[0]["time_ns"], 60.2, 60)), rel=1e-5)
 
 
+def test_several_estimators_stand_side_by_side(recording, capsys):
+    words = ["estimate", str(recording), "--class", "P", "--rate", "60", "--json", "--channels", "0"]
+    assert main([*words, "--estimator", "fir,ipdft,twls"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert main([*words, "--estimator", "ipdft"]) == 0
+    alone = {row["time_ns"]: row for row in map(json.loads, capsys.readouterr().out.splitlines())}
+    assert len(lines) > 40
+    for line in lines:
+        row = alone[line["time_ns"]]
+        assert {name: line[f"ipdft_{name}"] for name in row if name != "time_ns"} == {
+            name: value for name, value in row.items() if name != "time_ns"
+        }
+        assert line["fir_frequency_hz"] == pytest.approx(60.2, abs=1e-5)
+        assert line["twls_frequency_hz"] == pytest.approx(60.2, abs=1e-3)
+
+
 @pytest.mark.parametrize("name", ["front.toml", "front.json"])
 def test_the_front_end_comes_from_a_file(tmp_path, recording, capsys, name):
     path = tmp_path / name
