@@ -180,7 +180,7 @@ def _set(args: argparse.Namespace) -> int:
     text = content.decode("utf-8")
     for assignment in args.assignment:
         text = assign(text, *parse_assignment(assignment))
-    new = config.parse(text.encode(), f"{name}, changed")
+    new = config.parse(text.encode(), name)  # lines are those of the changed text
     if str(args.file) == "-":
         print(text, end="")
     else:

@@ -97,6 +97,7 @@ def _watch(args: argparse.Namespace) -> int:
     settings = WatchSettings(args.json, args.every_frame, args.frames)
 
     async def main(stop: asyncio.Event) -> int:
+        """Show the stream until told to stop."""
         async with _client(args) as pdc:
             await watch(pdc, settings, stop)
         return 0
@@ -113,6 +114,7 @@ def _configure_split(parser: argparse.ArgumentParser) -> None:
 
 def _split(args: argparse.Namespace) -> int:
     async def main(stop: asyncio.Event) -> int:
+        """Pass the stream on until told to stop."""
         splitter = Splitter(_client(args), args.idcode, server_settings(args))
         await splitter.start()
         announce(splitter.server, f"IDCODE {args.idcode} of {args.source}")
@@ -152,6 +154,7 @@ def _concentrate(args: argparse.Namespace) -> int:
     settings = ConcentratorSettings(args.idcode, args.rate, args.wait, args.start_wait)
 
     async def main(stop: asyncio.Event) -> int:
+        """Combine the streams until told to stop."""
         concentrator = Concentrator(sources, settings, server_settings(args))
         await concentrator.start()
         assert concentrator.server is not None
@@ -188,6 +191,7 @@ def _record(args: argparse.Namespace) -> int:
     _check_frames(args.frames)
 
     async def main(stop: asyncio.Event) -> int:
+        """Record the stream until told to stop, or until there are enough frames."""
         client = _client(args)
         recorder = StreamRecorder(client, args.output, args.frames)
         await record(client, recorder, stop)
@@ -216,6 +220,7 @@ def _replay(args: argparse.Namespace) -> int:
         raise InputError(f"--speed is '{args.speed}', but must be a number or max") from None
 
     async def main(stop: asyncio.Event) -> int:
+        """Serve the file until its end, or until told to stop."""
         replay = Replay(args.file, idcode, server_settings(args), speed)
         await replay.server.start()
         announce(replay.server, f"IDCODE {idcode} from {args.file}")

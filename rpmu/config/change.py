@@ -52,6 +52,7 @@ class Outcome(Enum):
     WITHDRAWN = "withdrawn by a rollback"
     RELOAD_FAILED = "undone: the daemon did not take it"
     UNHEALTHY = "undone: the daemon did worse with it"
+    NO_WAY_BACK = "in force all the same: there is no revision before it to return to"
 
 
 def carry_out(
@@ -177,8 +178,7 @@ class _Change:
     def undo(self, outcome: Outcome) -> Outcome:
         """Return to the revision before, if there is one."""
         if self._revisions.pending() is None:
-            self._report("there is nothing to return to: the configuration stays in force")
-            return outcome
+            return Outcome.NO_WAY_BACK
         before = self._host.status()
         restored = self._revisions.rollback()
         complaint = take(self._revisions.content(restored), before, self._host)

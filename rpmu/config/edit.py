@@ -6,6 +6,8 @@ A person's file has comments and an order of its own; a tool that rewrote it wou
 from __future__ import annotations
 
 import dataclasses
+import difflib
+import re
 import tomllib
 import typing
 from typing import Any
@@ -29,9 +31,11 @@ def parse_assignment(text: str) -> tuple[Path, str | None]:
     key, equals, value = text.partition("=")
     path = _path(key.strip())
     if not equals or path is None:
+        meant = "" if path is not None else _nearest(key.strip())
+        hint = f"did you mean {meant}?" if meant else "`rpmu config show` lists all settings"
         raise InputError(
             f"'{text}' is not SECTION.KEY=VALUE with a key of the schema, for example: station.idcode=7 or "
-            "channel.1.name=VA (`rpmu config show` lists all)"
+            f"channel.1.name=VA; {hint}"
         )
     return path, _spelled(value.strip(), path)
 
@@ -72,6 +76,18 @@ def _path(key: str) -> Path | None:
         case [section, name] if section in types_ and section != "channel":
             return (section, name) if name in _names(types_[section]) else None
     return None
+
+
+def _nearest(key: str) -> str:
+    """The dotted key of the schema that was probably meant, or an empty text."""
+    number = re.search(r"\.(\d+)\.", key)
+    known = []
+    for section, kind in typing.get_type_hints(Config).items():
+        prefix = f"channel.{number[1] if number else 1}" if section == "channel" else section
+        known += [f"{prefix}.{name}" for name in _names(Channel if section == "channel" else kind)]
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
+    by_name = [name for name in known if name.rpartition(".")[2] == key]
+    return (by_name or near or [""])[0]
 
 
 def _names(kind: type[Any]) -> set[str]:

@@ -57,7 +57,8 @@ class LocalHost:
         try:
             done = subprocess.run(self._command, capture_output=True, text=True, timeout=RELOAD_S, check=False)
         except (OSError, subprocess.TimeoutExpired) as error:
-            return str(error)
+            return f"`{shlex.join(self._command)}`: {error}"
         if done.returncode == 0:
             return None
-        return (done.stderr.strip().splitlines() or [f"{self._command[0]} ended with {done.returncode}"])[-1]
+        said = (done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"])[-1]
+        return f"`{shlex.join(self._command)}`: {said}"

@@ -25,6 +25,12 @@ from rpmu.errors import InputError
 
 MAX_FILE_BYTES = 1 << 16
 TYPE_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text in quotes"}
+PLAINER = {  # what tomllib says, in words for the person who wrote the file
+    "Cannot overwrite a value": "the key is given twice",
+    "Cannot declare": "the section is given twice",
+    "Invalid value": "the value is none; a text needs quotes",
+}
+TOML_END = "at end of document"
 TOML_PLACE = re.compile(r" \(at line (\d+), column \d+\)$")
 
 
@@ -64,7 +70,7 @@ def parse(content: bytes, file: str = "rpmu.toml") -> Config:
     try:
         tables = tomllib.loads(text)
     except ValueError as error:  # TOMLDecodeError, or a number of more digits than Python converts
-        raise ConfigError(file, [_not_toml(str(error))]) from None
+        raise ConfigError(file, [_not_toml(str(error), text)]) from None
     except RecursionError:
         raise ConfigError(file, [Problem((), "is nested too deeply to be a configuration")]) from None
     reading = _Reading({path: place.line for path, place in key_places(text).items()})
@@ -91,10 +97,12 @@ def _text(content: bytes, file: str) -> str:
         raise ConfigError(file, [Problem((), "is not UTF-8 text", line=line)]) from None
 
 
-def _not_toml(message: str) -> Problem:
+def _not_toml(message: str, text: str) -> Problem:
     place = TOML_PLACE.search(message)
-    line = int(place.group(1)) if place else None
-    return Problem((), f"is not valid TOML here: {TOML_PLACE.sub('', message)}", line=line)
+    line = int(place.group(1)) if place else text.rstrip().count("\n") + 1 if TOML_END in message else None
+    said = TOML_PLACE.sub("", message).removesuffix(f" ({TOML_END})")
+    plainer = next((words for beginning, words in PLAINER.items() if said.startswith(beginning)), said)
+    return Problem((), f"is not valid TOML here: {plainer}", line=line)
 
 
 @dataclass

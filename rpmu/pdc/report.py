@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 from cmath import phase
+from collections.abc import Sized
 from datetime import UTC, datetime
 from typing import Any
 
@@ -102,8 +103,13 @@ def describe_config(config: ConfigFrame) -> str:
     """A configuration in one line."""
     rate = f"{config.data_rate} frames/s" if config.data_rate > 0 else f"one frame in {-config.data_rate} s"
     pmus = ", ".join(
-        f"{pmu.name} ({len(pmu.phasors)} phasors, {len(pmu.analogs)} analogs, {len(pmu.digitals)} digital words)"
+        f"{pmu.name} ({_count(pmu.phasors, 'phasor')}, {_count(pmu.analogs, 'analog')}, "
+        f"{_count(pmu.digitals, 'digital word')})"
         for pmu in config.pmus[:8]
     )
     more = f" and {len(config.pmus) - 8} more" if len(config.pmus) > 8 else ""
     return f"IDCODE {config.idcode}, {rate}: {pmus}{more}"
+
+
+def _count(channels: Sized, name: str) -> str:
+    return f"{len(channels)} {name}{'' if len(channels) == 1 else 's'}"

@@ -46,7 +46,7 @@ FORMATS = {
     "float": Format.FLOAT_POLAR,
     "float-polar": Format.FLOAT_POLAR,
     "float-rectangular": Format.FLOAT,
-    "int": Format.INTEGER,
+    "int": Format.POLAR,
     "int-rectangular": Format.INTEGER,
     "int-polar": Format.POLAR,
 }

@@ -98,7 +98,7 @@ def test_set_to_what_is_not_allowed_leaves_the_file_alone(files, capsys):
     good, _ = files
     before = good.read_text()
     assert main(["config", "set", str(good), "station.idcode=0"]) == 3
-    assert "changed:2: [station] idcode is 0, but must be 1 to 65534" in capsys.readouterr().err
+    assert f"{good}:2: [station] idcode is 0, but must be 1 to 65534" in capsys.readouterr().err
     assert good.read_text() == before
 
 
@@ -153,3 +153,51 @@ def test_a_store_that_cannot_be_written(files, tmp_path, capsys):
     (tmp_path / "store").write_text("no folder")
     assert apply(tmp_path / "store", files[0]) == 4
     assert "cannot use" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("wrong", "meant"),
+    [
+        ("station.nam=X", "station.name"),
+        ("staton.name=X", "station.name"),
+        ("idcode=3", "station.idcode"),
+        ("channel.2.nme=X", "channel.2.name"),
+        ("serverlisten=x", "server.listen"),
+    ],
+)
+def test_set_knows_the_nearest_spelling(files, capsys, wrong, meant):
+    assert main(["config", "set", str(files[0]), wrong]) == 3
+    assert f"did you mean {meant}?" in capsys.readouterr().err
+
+
+def test_set_of_something_else_points_to_the_list(files, capsys):
+    assert main(["config", "set", str(files[0]), "zzz=1"]) == 3
+    assert "`rpmu config show` lists all settings" in capsys.readouterr().err
+
+
+def test_dry_run_says_what_would_happen_and_does_nothing(files, tmp_path, capsys):
+    good, _ = files
+    store = tmp_path / "store"
+    apply(store, good, "--confirm-within", "0")
+    capsys.readouterr()
+    good.write_text("[station]\nidcode = 11\n[sampling]\npps_pin = 14\n")
+    assert apply(store, good, "--dry-run") == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith("[station] idcode: 9 -> 11; announced to PDCs (60 s of STAT bit 10")
+    assert said[1] == "[sampling] pps_pin: nothing -> 14; the PRU starts anew: no frames until the time is found again"
+    assert "idcode = 9" in (store / "current").read_text()
+
+
+def test_the_first_revision_has_no_way_back_and_says_so(files, tmp_path, capsys):
+    words = ["config", "apply", str(files[0]), "--store", str(tmp_path / "store"), "--reload", "false"]
+    assert main(words) == 1
+    said = capsys.readouterr().out.splitlines()
+    assert said[-2] == "the daemon did not take revision 1: `false`: it ended with 1"
+    assert said[-1] == "in force all the same: there is no revision before it to return to"
+
+
+@pytest.mark.parametrize("words", [["--confirm-within", "-1"], ["--confirm-within", "nan"], ["--well-within", "0"]])
+def test_lengths_of_time_are_checked(files, tmp_path, capsys, words):
+    assert apply(tmp_path / "store", files[0], *words) == 3
+    assert f"{words[0]} is" in capsys.readouterr().err
+    assert not (tmp_path / "store").exists()

@@ -140,7 +140,13 @@ def test_three_phases_have_default_channels():
             'rpmu.toml:1: [channel] is {"ain" = 1}, but must be sections of this name, for example: [[channel]]',
         ),
         ("station = 5", "rpmu.toml:1: [station] is 5, but must be a section, for example: [station]"),
-        ("[station]\nidcode == 1", "rpmu.toml:2: the file is not valid TOML here: Invalid value"),
+        (
+            "[station]\nidcode == 1",
+            "rpmu.toml:2: the file is not valid TOML here: the value is none; a text needs quotes",
+        ),
+        ("[station]\nname = Cellar", "rpmu.toml:2: the file is not valid TOML here: the value is none; a text needs"),
+        ("[station]\nidcode = 1\nidcode = 2", "rpmu.toml:3: the file is not valid TOML here: the key is given twice"),
+        ("[station]\n[station]", "rpmu.toml:2: the file is not valid TOML here: the section is given twice"),
         (
             "[station]\nnominal_frequency_hz = 50",
             "rpmu.toml:1: [station] reporting_rate_per_s is 60, but must be one of 10, 25, 50, 100, 1, or -2 to -3600 "

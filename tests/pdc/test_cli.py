@@ -82,7 +82,7 @@ def test_watch_for_people_and_the_end_by_for():
         result = rpmu("pdc", "watch", pmu.address, "--idcode", 1, "--for", 2.5)
     assert result.returncode == 0
     lines = result.stdout.splitlines()
-    assert lines[0].startswith("IDCODE 1, 60 frames/s: SIM 1 (1 phasors")
+    assert lines[0].startswith("IDCODE 1, 60 frames/s: SIM 1 (1 phasor,")
     assert lines[1].startswith("UTC")
     assert sum("SIM 2" in line and "VA 120.00 V" in line for line in lines[2:]) >= 2
 

@@ -83,6 +83,7 @@ def test_the_same_seed_gives_the_same_stream():
 
 def test_formats_by_name_and_number():
     assert all(parse_format(name) == fmt for name, fmt in FORMATS.items())
+    assert (parse_format("int"), parse_format("float")) == (Format.POLAR, Format.FLOAT_POLAR), "polar unless asked for"
     assert parse_format("7") == Format(7)
     for wrong in ("16", "-1", "x", ""):
         with pytest.raises(InputError, match="format"):
