@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
 from hardware.tools import spice
-from hardware.tools.parts import HARDWARE, Design, content, designs, formula
+from hardware.tools.parts import HARDWARE, Design, content, designs, formula, number
 
 IDEAL_H = 1e6  # magnetising inductance of a transformer without a lead
 
@@ -48,6 +48,19 @@ def fit(design: Design) -> NDArray[np.float64]:
     return with_transformer(design, x) if design.extra else x
 
 
+def fit_tone(design: Design, x: NDArray[np.float64]) -> tuple[float, float]:
+    """Gain from the self-test's tone and Q with its jumper set, the rest as in service (`fit`)."""
+    f, h = spice.tone_response(design)
+
+    def residual(y: NDArray[np.float64]) -> NDArray[np.float64]:
+        error = model(np.array([y[0], x[1], y[1], *x[3:]]), f) / h - 1
+        return np.concatenate([error.real, error.imag])
+
+    start = np.array([-number(design.parts["R2"]) / number(design.tone["R7"]), x[2]])
+    gain, q = least_squares(residual, start, x_scale=np.abs(start), xtol=1e-15, ftol=1e-15, gtol=1e-15).x.tolist()
+    return gain, q
+
+
 def with_transformer(design: Design, x: NDArray[np.float64]) -> NDArray[np.float64]:
     """Gain and delay changed so that the nominal frequency comes out as with the real transformer."""
     f = np.array([design.mains_frequency_hz])
@@ -60,7 +73,8 @@ def rewrite(design: Design, write: bool) -> list[str]:
     """Put the numbers into the profile; what changed, as lines."""
     path = HARDWARE.parent / "calibration" / f"{design.name}.toml"
     text = old = path.read_text(encoding="utf-8")
-    gain, f0, q, delay, *pole = fit(design)
+    x = fit(design)
+    gain, f0, q, delay, *pole = x
     new = {"gain": f"{gain * 1e3:.7f}e-3", "f0_hz": f"{f0:.4f}", "q": f"{q:.6f}", "delay_s": f"{delay:.4f}e-6"}
     overload = spice.transient(design, 1.5 * design.mains_voltage_v)
     if pole:
@@ -71,6 +85,9 @@ def rewrite(design: Design, write: bool) -> list[str]:
         "high_v": f"{overload.max():.4f}",
         "noise_v_per_rthz": f"{spice.noise_v_per_rthz(design, design.mains_frequency_hz) * 1e9:.1f}e-9",
     }
+    if design.tone:
+        tone_gain, tone_q = fit_tone(design, x)
+        new |= {"tone_gain": f"{tone_gain:.6f}", "tone_q": f"{tone_q:.6f}"}
     changed = []
     for key, value in new.items():
         text, found = re.subn(rf"^{key} = \S+", f"{key} = {value}", text, count=1, flags=re.M)

@@ -78,6 +78,16 @@ def response(
     return data[:, 0], POLARITY * (data[:, 1] + 1j * data[:, 2])
 
 
+def tone_response(
+    design: Design, low_hz: float = 10.0, high_hz: float = 3000.0, per_decade: int = 40
+) -> tuple[NDArray[np.float64], NDArray[np.complex128]]:
+    """AC response from the self-test's tone to the pin, jumper set and outlet dead; as `response`."""
+    tone = ["Vtone tone 0 DC 0 AC 1", f"R7 tone x1.a {number(design.tone['R7']):g}"]
+    commands = [f"ac dec {per_decade} {low_hz:g} {high_hz:g}", "wrdata ac.txt v(ain)"]
+    data = run([*bench(design, "Vmains mains 0 DC 0"), instance(design), *tone], commands)["ac.txt"]
+    return data[:, 0], data[:, 1] + 1j * data[:, 2]
+
+
 def responses(design: Design, values: Iterable[Mapping[str, float]], frequency_hz: float) -> NDArray[np.complex128]:
     """AC response at one frequency of many units, complex128 [units], all in one deck."""
     units = [instance(design, str(i), f"ain{i}", v) for i, v in enumerate(values)]

@@ -88,12 +88,18 @@ def issue(session: Session, base: Base, settings: IssueSettings) -> Certificate:
         ),
         settings.reference,
         Uncertainty(max(channel.u_tve_percent for channel in channels), settings.band_hz),
-        tuple(channels),
+        with_skews(channels) if method == "generator" else tuple(channels),
         Adc(profile.vref_v, _divided(session)),
         point=tuple(points),
         verification=tuple(checks),
         site=settings.site,
     )
+
+
+def with_skews(channels: Sequence[Channel]) -> tuple[Channel, ...]:
+    """Channels that had one signal at the same time: the delay of the first, and what each lies behind it."""
+    first = channels[0].delay_s
+    return tuple(replace(channel, delay_s=first, skew_s=channel.delay_s - first) for channel in channels)
 
 
 def _divided(session: Session) -> bool:
@@ -135,11 +141,14 @@ def channel_of(
     level_v = _main_level([r.voltage_v for r in readings], base.profile.nominal_voltage_v)
     main = [r for r in readings if abs(r.voltage_v / level_v - 1) <= NEAR_NOMINAL]
     reference = ReferenceError(settings.reference.magnitude_percent / 2, settings.reference.time_us * 1e-6 / 2)
+    start, tolerance = base.start(name)
     fit = fit_front_end(
-        main,
-        FitSettings(base.front_end, settings.parameters, settings.band_hz, reference, magnitude_only=magnitude_only),
+        main, FitSettings(start, settings.parameters, settings.band_hz, reference, tolerance, magnitude_only)
     )
-    channel = with_levels(_as_channel(name, fit, base), [r for r in readings if r not in main], level_v, fit, base)
+    known = () if start == base.front_end else ("f0", "q")
+    plain = _as_channel(name, fit, base)
+    plain = replace(plain, fitted=tuple(dict.fromkeys((*plain.fitted, *known))))
+    channel = with_levels(plain, [r for r in readings if r not in main], level_v, fit, base)
     points = [_point(name, r, why) for r, why in zip(main, fit.left_out, strict=True)]
     points += [_point(name, r, "level table") for r in readings if r not in main]
     return channel, points

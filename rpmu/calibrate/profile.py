@@ -44,6 +44,8 @@ class Profile:
         noise_v_per_rthz: noise density at the amplifier's output.
         pps_high_v: plateau of the PPS at its ADC pin.
         pps_tau_s: time constant of the PPS's RC.
+        tone_gain: volts at the ADC pin per volt of the self-test's tone, at DC, jumper in; 0 where there is none.
+        tone_q: quality factor of the low-pass with the jumper in.
     """
 
     name: str
@@ -62,6 +64,8 @@ class Profile:
     noise_v_per_rthz: float
     pps_high_v: float
     pps_tau_s: float
+    tone_gain: float = 0.0
+    tone_q: float = 0.0
 
     @property
     def front_end(self) -> FrontEnd:
@@ -100,6 +104,7 @@ _RULES: dict[str, dict[str, _Rule]] = {
         "noise_v_per_rthz": _Rule(0.0, 1e-3, 0.0),
     },
     "pps": {"high_v": _Rule(0.1, 5.0), "tau_s": _Rule(0.0, 1e-2)},
+    "self_test": {"tone_gain": _Rule(-1.0, 1.0, 0.0), "tone_q": _Rule(0.0, 10.0, 0.0)},
     "mains": {"voltage_v": _Rule(1.0, 1000.0), "frequency_hz": _Rule(50.0, 60.0)},
 }
 
@@ -166,6 +171,7 @@ def _profile(path: Path, content: Mapping[str, Any]) -> Profile:
         noise_v_per_rthz=n["amplifier"]["noise_v_per_rthz"],
         pps_high_v=n["pps"]["high_v"],
         pps_tau_s=n["pps"]["tau_s"],
+        **n["self_test"],
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import cmath
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 import numpy as np
@@ -20,6 +20,7 @@ from rpmu.c37118 import DataFrame
 from rpmu.calibrate.certificate import Certificate
 from rpmu.calibrate.fit import Reading
 from rpmu.calibrate.profile import Profile
+from rpmu.calibrate.uncertainty import Tolerance
 from rpmu.errors import InputError
 from rpmu.estimate.front_end import FrontEnd
 from rpmu.timing.status import STATUS_BIT_NAMES
@@ -61,9 +62,19 @@ class Base:
         """What the PMU says of a reading's level, relative to the truth."""
         return abs(reading.response / self.used(channel, reading.frequency_hz, reading.voltage_v))
 
+    def start(self, channel: str) -> tuple[FrontEnd, Tolerance]:
+        """Where the fit of a channel starts: nominal, with f0 and Q of the certificate if they were measured once."""
+        nominal, known = self.profile.front_end, self.certificate
+        names = {one.name for one in known.channel} if known is not None else set()
+        if known is None or channel not in names or not {"f0", "q"} <= set(known.channel_named(channel).fitted):
+            return nominal, Tolerance()
+        tested = known.channel_named(channel)
+        tolerance = Tolerance(f0_percent=tested.u_f0_percent / 2, q_percent=tested.u_q_percent / 2)
+        return replace(nominal, f0_hz=tested.f0_hz, q=tested.q), tolerance
+
     @property
     def front_end(self) -> FrontEnd:
-        """Where fits start."""
+        """Nominal."""
         return self.profile.front_end
 
 

@@ -27,6 +27,7 @@ from rpmu.calibrate.record import Reference, Site
 from rpmu.calibrate.session import Session, Target
 from rpmu.calibrate.show import certificate_lines, summary
 from rpmu.cli.calibrate_options import configure
+from rpmu.cli.calibrate_self_test import run_self_test
 from rpmu.cli.running import run_until_told
 from rpmu.errors import InputError, RpmuError
 from rpmu.pdc.client import PdcClient
@@ -50,6 +51,8 @@ def run(args: argparse.Namespace) -> int:
     plain = {"show": _show, "history": _history, "export": _export}
     if args.tool in plain:
         return plain[args.tool](args)
+    if args.tool == "self-test":
+        return run_until_told(run_self_test(args))
     return run_until_told(lambda stop: _measure_and_finish(args, stop))
 
 

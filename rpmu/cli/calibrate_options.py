@@ -32,6 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     _add_fitting(dmm)
     dmm.add_argument("--volts", type=float, required=True, metavar="V", help="what the multimeter reads, RMS")
     dmm.add_argument("--readings", type=int, default=1, metavar="N", help=argparse.SUPPRESS)
+    _add_self_test(tools.add_parser("self-test", help="tones from the board into its own filter: f0, Q, delay, skew"))
     verify = tools.add_parser("verify", help="the running PMU with its certificate, at points no fit has seen")
     _add_measuring(verify)
     _add_generator(verify, "three")
@@ -44,6 +45,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     export = tools.add_parser("export", help="copy a certificate to a new file, checked")
     export.add_argument("path", type=Path, help="file, or history folder for the newest")
     export.add_argument("output", type=Path, help="new file")
+
+
+def _add_self_test(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, metavar="FILE", help="configuration of the PMU: which inputs are which")
+    parser.add_argument("--profile", metavar="NAME", help="its nominal front end (default: the configuration's)")
+    parser.add_argument("--pwm", type=Path, metavar="FOLDER", help="channel of the PWM (default: EHRPWM1A in /sys)")
+    parser.add_argument("--tone-v", type=float, default=3.3, metavar="V", help="high level of its pin (default: 3.3)")
+    parser.add_argument("--seconds", type=float, default=5.0, metavar="S", help="of each of three tones (default: 5)")
+    parser.add_argument("--limit", type=float, default=0.5, metavar="PERCENT", help="alarm if f0 or Q moved by more")
+    parser.add_argument("--history", type=Path, default=HISTORY, metavar="FOLDER", help=f"default: {HISTORY}")
+    parser.add_argument("--serial", metavar="S", help="of the device (default: the board's)")
+    parser.add_argument("--twin", type=int, metavar="N", help="test unit N of the digital twin instead of this board")
+    parser.add_argument("--json", action="store_true", help="one JSON object per event")
 
 
 def _add_measuring(parser: argparse.ArgumentParser) -> None:

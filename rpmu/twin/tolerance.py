@@ -38,11 +38,13 @@ class Unit:
         profile: its front end.
         adc: its converter.
         crystal_ppm: its crystal.
+        electronics_delay_s: its delay without the transformer's.
     """
 
     profile: Profile
     adc: AdcErrors = field(default_factory=lambda: AdcErrors(noise_lsb_rms=NOISE_LSB))
     crystal_ppm: float = 23.0
+    electronics_delay_s: float = 0.0
 
 
 def unit_of(profile: Profile, unit: int) -> Unit:
@@ -58,7 +60,7 @@ def unit_of(profile: Profile, unit: int) -> Unit:
     if unit < 0:
         raise InputError(f"unit {unit}: units are numbered from 0 (exactly nominal)")
     if unit == 0:
-        return Unit(profile)
+        return Unit(profile, electronics_delay_s=profile.delay_s)
     rng = np.random.default_rng([unit, 0x0FF])
     r1, r2, r3, r4 = (0.01 * R_PERCENT * rng.uniform(-1.0, 1.0, 4)).tolist()
     c1, c2, c4 = (0.01 * C_PERCENT * rng.uniform(-1.0, 1.0, 3)).tolist()
@@ -79,7 +81,7 @@ def unit_of(profile: Profile, unit: int) -> Unit:
         vref_v=profile.vref_v,
         inl_lsb=tuple(non_linearity(rng, float(rng.uniform(*INL_LSB))).tolist()),
     )
-    return Unit(built, adc, CRYSTAL_PPM * crystal)
+    return Unit(built, adc, CRYSTAL_PPM * crystal, profile.delay_s + SKEW_S * skew)
 
 
 def non_linearity(rng: np.random.Generator, largest_lsb: float) -> NDArray[np.float64]:

@@ -20,10 +20,12 @@ from rpmu.twin.crystal import SEGMENT_CYCLES, Crystal, CrystalSettings
 from rpmu.twin.faults import Fault, Faults
 from rpmu.twin.front_end import AnalogChain
 from rpmu.twin.gps import GpsReceiver, GpsSettings
+from rpmu.twin.laws import Floats
 from rpmu.twin.link import TwinLink
 from rpmu.twin.pruss import AdcErrors, AdcEvent, BusTiming, Pruss
 from rpmu.twin.signals import NS_PER_S, Grid, MainsSource, Truth
 from rpmu.twin.sources import Setting, parse_source
+from rpmu.twin.tone import Tone, ToneWiring, loaded
 from rpmu.twin.uart import misread
 
 STEP_CYCLES = 1000  # grid of the analogue simulation: 5 us, 200 kHz
@@ -87,6 +89,8 @@ class TwinSettings:
         pps_ain: analog input of the PPS.
         reference_ain: analog input of the known voltage, or None.
         reference_v: that voltage.
+        skew_s: what each mains input lies behind, beyond the firmware's schedule; empty for nothing.
+        tone: the self-test's wiring, jumpers set; None in service.
         vdd: how the supply moves that the converter measures against.
         pps_pin: bit of PRU0's R31 that the PPS is wired to as well, or None.
         crystal: its crystal.
@@ -107,6 +111,8 @@ class TwinSettings:
     pps_ain: int = 1
     reference_ain: int | None = None
     reference_v: float = 1.25
+    skew_s: tuple[float, ...] = ()
+    tone: ToneWiring | None = None
     vdd: VddSettings = field(default_factory=VddSettings)
     pps_pin: int | None = None
     crystal: CrystalSettings = field(default_factory=lambda: CrystalSettings(ppm=23.0, walk_ppb_per_rts=0.1))
@@ -163,7 +169,9 @@ class Twin:
         self.crystal = Crystal(settings.start_ns, settings.crystal, settings.seed)
         self.faults = Faults(settings.start_ns, list(settings.faults))
         self.gps = GpsReceiver(settings.start_ns, settings.gps, self.faults, settings.seed)
-        self.chain = AnalogChain(settings.profile, phases, settings.seed)
+        self._tone = Tone(settings.tone) if settings.tone is not None else None
+        built = settings.profile if settings.tone is None else loaded(settings.profile, settings.tone.design)
+        self.chain = AnalogChain(built, phases, settings.seed)
         adc = AdcErrors(**(settings.adc.__dict__ | {"vref_v": settings.profile.vref_v}))
         self.pruss = Pruss(settings.bus, adc, settings.seed)
         self._line = line
@@ -259,6 +267,9 @@ class Twin:
     def _plan_pulses(self, to_ns: int) -> None:
         """Plan the PPS edges of every second that begins before `to_ns`."""
         s = self.settings
+        if self._tone is not None:
+            self._plan_tone(self.crystal.cycle_at(to_ns))
+            return
         while self._second * NS_PER_S < to_ns:
             edges = self.gps.pulse(self._second)
             edges = [edge for edge in edges if edge.utc_ns > self._last_edge_ns]  # a very long pulse swallows the next
@@ -273,6 +284,16 @@ class Twin:
                     self.pruss.set_pin_edges(0, s.pps_pin, cycles, levels)
             self._second += 1
 
+    def _plan_tone(self, to_cycle: float) -> None:
+        """The tone in the place of the PPS."""
+        assert self._tone is not None, "asked for with a tone only"
+        self._tone.look(self._segments * float(SEGMENT_CYCLES))
+        cycles, levels = self._tone.edges(to_cycle)
+        if cycles:
+            profile = self.settings.profile
+            volts = [profile.pps_high_v * level for level in levels]
+            self.pruss.set_pulses(self.settings.pps_ain, cycles, volts, profile.pps_tau_s * 2e8)
+
     def _prepare_mains(self, to_cycle: float) -> None:
         """Have the mains at the pins up to a cycle, and a margin more."""
         while self._segments * SEGMENT_CYCLES < to_cycle + MARGIN_POINTS * STEP_CYCLES:
@@ -285,7 +306,12 @@ class Twin:
         utc_ns, fraction_ns = self.crystal.utc(start_cycle)
         step_ns = STEP_CYCLES * self.crystal.ns_per_cycle(max(segment, 0))
         grid = Grid(utc_ns, step_ns, POINTS, fraction_ns)
-        volts = self.source.volts(grid.delayed(self.settings.profile.delay_s))
+        volts = self._volts(grid)
+        if self._tone is not None:
+            cycle: Floats = start_cycle + np.arange(POINTS, dtype=np.float64) * STEP_CYCLES
+            for row, skew_s in zip(volts, self._skews, strict=True):
+                late_s = self._tone.wiring.delay_s + skew_s
+                row += self._tone.mains_volts(np.asarray(cycle - late_s * CYCLES_PER_MS * 1e3))
         self._scale(volts, grid)
         pins = self.chain.run(volts, step_ns * 1e-9)
         # The emulator's converter has a constant full scale; one that moves is the same as pins that move the other
@@ -299,6 +325,18 @@ class Twin:
         if self.settings.reference_ain is not None:
             row = np.full(POINTS, self.settings.reference_v) / ratio
             self.pruss.set_waveform(self.settings.reference_ain, first_cycle, STEP_CYCLES, row[-keep:])
+
+    @property
+    def _skews(self) -> tuple[float, ...]:
+        return (*self.settings.skew_s, *(0.0,) * self.source.phases)[: self.source.phases]
+
+    def _volts(self, grid: Grid) -> NDArray[np.float64]:
+        """The outlet as the filters see it at the grid's instants, float64 [phases, n]."""
+        delay_s = self.settings.profile.delay_s
+        if not any(self._skews):
+            return self.source.volts(grid.delayed(delay_s))
+        rows = [self.source.volts(grid.delayed(delay_s + skew_s))[i] for i, skew_s in enumerate(self._skews)]
+        return np.stack(rows)
 
     def _scale(self, volts: NDArray[np.float64], grid: Grid) -> None:
         """Overvoltage while the fault `clipping` holds."""

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from hardware.tools import derive_profiles, spice
-from hardware.tools.parts import content, designs, formula
+from hardware.tools.parts import content, designs, formula, number
 from rpmu.calibrate import load_profile
 from rpmu.twin.front_end import AnalogChain
 
@@ -175,3 +175,17 @@ def test_monte_carlo_of_tolerances(name, tve_limit):
     assert 0.005 < np.percentile(as_built, 95) < (0.02 if name != "thesis-100hz" else 0.08)
     drift = [np.abs(h / spice.responses(design, [{}], f) / (at / nominal) - 1) for h, f in ((low, 59), (high, 61))]
     assert np.percentile(np.max(drift, axis=0), 95) < tve_limit / 100
+
+
+@pytest.mark.parametrize("name", [name for name, design in DESIGNS.items() if design.tone])
+def test_the_tone_of_the_self_test(name):
+    """Through R7 the same poles as from the mains but for Q, as the profile says and as the textbook has it."""
+    profile, design = load_profile(name), DESIGNS[name]
+    f, h = spice.tone_response(design)
+    assert_same(profile_response(replace(profile, gain=profile.tone_gain, q=profile.tone_q), f), h)
+    v, r7 = design.values, number(design.tone["R7"])
+    lowered = np.sqrt(v["R2"] * v["R3"]) / r7 / np.sqrt(v["C1"] / v["C2"])
+    assert 1 / profile.tone_q - 1 / profile.q == pytest.approx(lowered, rel=2e-3)
+    assert profile.tone_gain == pytest.approx(-v["R2"] / r7, rel=1e-3)
+    swing = 3.3 * abs(profile.tone_gain)
+    assert profile.amplifier_low_v + 0.1 < profile.bias_v - 1.2 * swing, "with its overshoot it does not clip"

@@ -27,6 +27,13 @@ BASE = """/dts-v1/;
         am33xx_pinmux: pinmux@44e10800 { reg = <0x44e10800 0x238>; #pinctrl-cells = <2>; };
         uart4: serial@481a8000 { reg = <0x481a8000 0x2000>; status = "disabled"; };
         gpio1: gpio@4804c000 { reg = <0x4804c000 0x1000>; #gpio-cells = <2>; gpio-controller; };
+        epwmss1: epwmss@48302000 {
+            #address-cells = <1>;
+            #size-cells = <1>;
+            reg = <0x48302000 0x10>;
+            status = "disabled";
+            ehrpwm1: pwm@48302200 { reg = <0x48302200 0x80>; status = "disabled"; };
+        };
         tscadc: tscadc@44e0d000 { reg = <0x44e0d000 0x1000>; status = "okay"; };
         pru0: pru@4a334000 { reg = <0x4a334000 0x2000>; };
     };
@@ -84,7 +91,7 @@ def wires():
 
 def test_pads_are_those_of_the_wiring_table(tree):
     pads = {}
-    for group in ("rpmu-uart4-pins", "rpmu-pps-pins", "rpmu-pru-pins"):
+    for group in ("rpmu-uart4-pins", "rpmu-pps-pins", "rpmu-pru-pins", "rpmu-tone-pins"):
         cells = [int(c, 16) for c in get(tree, f"/ocp/pinmux@44e10800/{group}", "pinctrl-single,pins", "x")]
         assert len(cells) % 3 == 0
         pads |= {cells[i]: (cells[i + 2], bool(cells[i + 1] & 0x20)) for i in range(0, len(cells), 3)}
@@ -97,6 +104,7 @@ def test_pads_are_those_of_the_wiring_table(tree):
         ("/ocp/serial@481a8000", "rpmu-uart4-pins"),
         ("/ocp/pru@4a334000", "rpmu-pru-pins"),
         ("/rpmu-pps", "rpmu-pps-pins"),
+        ("/ocp/epwmss@48302000/pwm@48302200", "rpmu-tone-pins"),
     ],
 )
 def test_who_owns_which_pins(tree, node, group):
@@ -105,6 +113,8 @@ def test_who_owns_which_pins(tree, node, group):
 
 
 def test_uart_on_and_adc_left_to_the_pru(tree):
+    assert get(tree, "/ocp/epwmss@48302000", "status") == ["okay"]
+    assert get(tree, "/ocp/epwmss@48302000/pwm@48302200", "status") == ["okay"]
     assert get(tree, "/ocp/serial@481a8000", "status") == ["okay"]
     assert get(tree, "/ocp/tscadc@44e0d000", "status") == ["disabled"]
 

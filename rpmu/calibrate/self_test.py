@@ -1,0 +1,185 @@
+"""The self-test: square waves from the board into its own filter, without any instrument.
+
+Needed are the jumpers (JP1: tone into the filter, JP2: tone to the PPS input) and a dead outlet. It takes the sampler
+for itself, so the daemon must be stopped. It gives f0, Q, delay of the electronics and the skew between channels, and
+the mid-scale; not the gain, and nothing of the transformer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from rpmu.acquire import AcquisitionInfo, PpsEvent, SampleBlock
+from rpmu.acquire.link import Pace, PruLink
+from rpmu.acquire.ring import RingReader
+from rpmu.acquire.sampler import bring_up
+from rpmu.acquire.settings import SamplerSettings
+from rpmu.calibrate.profile import Profile
+from rpmu.calibrate.pwm import SquareWave
+from rpmu.calibrate.tones import ToneRecord, fit_tones, responses, without_jumper
+from rpmu.errors import InputError
+
+POLL_S = 0.01
+QUIET_S, SETTLE_S = 1.0, 0.8
+LIVE_COUNTS = 10.0  # RMS about the mean, of an outlet that is not dead
+TONES_OF_F0 = (0.081, 0.137, 0.311)  # their harmonics do not meet
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the self-test says of one channel.
+
+    Attributes:
+        name: of the phasor.
+        f0_hz: corner.
+        q: quality factor, in service.
+        delay_s: of the electronics, RC pole included, against the PPS input.
+        skew_s: of it, what this channel lies behind the first.
+        dc_counts: mid-scale, with a dead outlet.
+        noise_counts: RMS, of the samples.
+        level: amplitude of the tone, relative to nominal: filter, R7 and the 3.3 V together.
+        u_f0_percent: expanded uncertainty (k = 2).
+        u_q_percent: likewise.
+        u_delay_s: likewise.
+    """
+
+    name: str
+    f0_hz: float
+    q: float
+    delay_s: float
+    skew_s: float
+    dc_counts: float
+    noise_counts: float
+    level: float
+    u_f0_percent: float
+    u_q_percent: float
+    u_delay_s: float
+
+
+def tones_hz(profile: Profile) -> tuple[float, ...]:
+    """Fundamentals of the square waves, whole Hz: from a twelfth to a third of the corner."""
+    return tuple(float(round(share * profile.f0_hz)) for share in TONES_OF_F0)
+
+
+async def self_test(
+    link: PruLink,
+    pace: Pace,
+    settings: SamplerSettings,
+    wave: SquareWave,
+    profile: Profile,
+    names: Sequence[str],
+    tone_v: float = 3.3,
+    seconds: float = 5.0,
+    progress: Progress = lambda _, __: None,
+) -> list[Found]:
+    """Take the sampler, play the waves and fit; the sampler and the wave are stopped in any case.
+
+    Args:
+        link: to the PRU, which nobody else may use.
+        pace: waits.
+        settings: what to sample; the first channels are `names`.
+        wave: the PWM output.
+        profile: nominal front end.
+        names: of the channels to test.
+        tone_v: level of the PWM pin.
+        seconds: of each wave.
+        progress: called with what is being done and how far it is, 0 to 1.
+
+    Raises:
+        InputError: the design has no tone input, the outlet is alive, or the tone does not arrive.
+        HardwareError: the PRU does not answer, or the PWM refuses.
+    """
+    if not profile.tone_gain:
+        raise InputError(f"profile {profile.name} has no input for the self-test's tone (docs/hardware.md)")
+    try:
+        wave.stop()
+        info = await bring_up(link, settings, pace)
+        reader = RingReader(link.window(), info)
+        quiet, _ = await _collect(reader, pace, SETTLE_S, QUIET_S, partial(progress, "listening"))
+        dc, noise = _levels(quiet, info, names)
+        records = []
+        for hz in tones_hz(profile):
+            wave.start(hz)
+            blocks, events = await _collect(reader, pace, SETTLE_S, seconds, partial(progress, f"tone of {hz:g} Hz"))
+            records.append(ToneRecord(hz, blocks, events))
+    finally:
+        wave.stop()
+        link.stop()
+        link.close()
+    return evaluate(records, info, profile, names, tone_v, dc, noise)
+
+
+async def _collect(
+    reader: RingReader, pace: Pace, settle_s: float, seconds: float, progress: Callable[[float], None]
+) -> tuple[list[SampleBlock], list[PpsEvent]]:
+    """Everything of so many seconds, after some that are thrown away."""
+    items: list[SampleBlock | PpsEvent] = []
+    for step in range(round((settle_s + seconds) / POLL_S)):
+        await pace(POLL_S)
+        new = reader.poll()
+        if step * POLL_S >= settle_s:
+            items += new
+        progress(min(1.0, (step + 1) * POLL_S / (settle_s + seconds)))
+    blocks = [item for item in items if isinstance(item, SampleBlock)]
+    return blocks, [item for item in items if isinstance(item, PpsEvent)]
+
+
+def _levels(blocks: Sequence[SampleBlock], info: AcquisitionInfo, names: Sequence[str]) -> tuple[list[float], ...]:
+    """Mid-scale and noise of each channel, counts.
+
+    Raises:
+        InputError: there are no samples, or something is on the inputs.
+    """
+    if not blocks:
+        raise InputError("the PRU delivers no samples")
+    counts = np.concatenate([b.codes for b in blocks]).astype(np.float64)[:, : len(names)] * info.counts_per_code
+    dc, noise = counts.mean(axis=0), counts.std(axis=0)
+    for name, rms in zip(names, noise.tolist(), strict=True):
+        if rms > LIVE_COUNTS:
+            raise InputError(f"{name} is not quiet ({rms:.0f} counts RMS): unplug the adapter from the outlet")
+    return dc.tolist(), noise.tolist()
+
+
+def evaluate(
+    records: Sequence[ToneRecord],
+    info: AcquisitionInfo,
+    profile: Profile,
+    names: Sequence[str],
+    tone_v: float,
+    dc: Sequence[float],
+    noise: Sequence[float],
+) -> list[Found]:
+    """One fit per channel over the harmonics of all waves.
+
+    Raises:
+        InputError: the tone does not arrive, or the harmonics contradict each other.
+    """
+    by_record = [responses(record, info, profile, tone_v) for record in records]
+    found: list[Found] = []
+    for i, name in enumerate(names):
+        fit = fit_tones([reading for channels in by_record for reading in channels[i]], profile)
+        if fit.polarity < 0:
+            raise InputError(f"{name}: the tone comes through upside down: R7 is not at the filter's node")
+        front_end = fit.front_end
+        delay_s = front_end.delay_s
+        found.append(
+            Found(
+                name,
+                front_end.f0_hz,
+                without_jumper(front_end.q, profile),
+                delay_s,
+                delay_s - found[0].delay_s if found else 0.0,
+                dc[i],
+                noise[i],
+                front_end.gain / profile.tone_gain,
+                fit.u_f0_percent,
+                fit.u_q_percent,
+                fit.u_delay_s,
+            )
+        )
+    return found

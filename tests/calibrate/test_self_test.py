@@ -1,0 +1,232 @@
+"""The self-test: what the square wave tells of a unit on the twin, what it changes, and what is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+from datetime import date
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from rpmu.acquire.blocks import AcquisitionInfo, SampleBlock
+from rpmu.calibrate import self_test as module
+from rpmu.calibrate.certificate import read_certificate
+from rpmu.calibrate.fit import Reading
+from rpmu.calibrate.issue import IssueSettings, channel_of
+from rpmu.calibrate.profile import load_profile
+from rpmu.calibrate.pwm import SquareWave, find_pwm
+from rpmu.calibrate.readings import Base
+from rpmu.calibrate.record import Reference
+from rpmu.calibrate.self_test import Found, self_test
+from rpmu.calibrate.tested import MODEL_PERCENT, after_self_test, moved
+from rpmu.calibrate.tones import ToneRecord, Wave, find_wave, responses, with_jumper, without_jumper
+from rpmu.cli import calibrate_self_test
+from rpmu.cli.main import main
+from rpmu.config import parse
+from rpmu.errors import HardwareError, InputError
+from rpmu.twin.bench import self_test_bench
+from rpmu.twin.tolerance import unit_of
+from tests.calibrate.test_in_the_daemon import certificate_of
+
+PROFILE = load_profile("reference-a-120v")
+INFO = AcquisitionInfo(1, 7, 50, 5, 3, 3, (25,), "1.0")
+TODAY = date(2026, 6, 1)
+
+
+def on_the_twin(tmp_path, number, config_text="", skew_s=(), names=("VA",)):
+    config = parse(config_text.encode())
+    link, pacer = self_test_bench(config, PROFILE, number, tmp_path / "pwm0", skew_s)
+    wave = SquareWave(tmp_path / "pwm0")
+    try:
+        return asyncio.run(self_test(link, pacer.pace, config.sampler_settings(), wave, PROFILE, names, seconds=1.0))
+    finally:
+        pacer.close()
+
+
+def built_delay_s(unit):
+    """Of its electronics, RC pole included: without the transformer, which the tone does not pass."""
+    return unit.profile.front_end.delay_s - unit.profile.delay_s + unit.electronics_delay_s
+
+
+@pytest.mark.slow
+def test_a_unit_off_the_line(tmp_path):
+    unit = unit_of(PROFILE, 2)
+    (found,) = on_the_twin(tmp_path, 2)
+    assert abs(unit.profile.f0_hz / PROFILE.f0_hz - 1) > 0.01, "it is off"
+    assert found.f0_hz == pytest.approx(unit.profile.f0_hz, rel=0.01 * MODEL_PERCENT)
+    assert found.q == pytest.approx(unit.profile.q, rel=0.01 * MODEL_PERCENT)
+    assert found.delay_s == pytest.approx(built_delay_s(unit), abs=0.3e-6)
+    assert found.noise_counts < 0.5
+    assert found.dc_counts == pytest.approx(unit.profile.bias_v * unit.adc.gain / 1.8 * 4096, abs=5)
+    assert (tmp_path / "pwm0" / "enable").read_text() == "0\n", "the tone is off again"
+
+
+@pytest.mark.slow
+def test_skew_between_channels(tmp_path):
+    names = ("VA", "VB", "VC")
+    found = on_the_twin(tmp_path, 0, "[station]\nphases = 3", (0.0, 2e-6, -3e-6), names)
+    assert [one.name for one in found] == list(names)
+    assert [one.skew_s for one in found] == pytest.approx([0.0, 2e-6, -3e-6], abs=0.02e-6)
+    assert all(one.f0_hz == pytest.approx(PROFILE.f0_hz, rel=1e-3) for one in found)
+
+
+def test_the_command_on_the_twin(tmp_path, capsys):
+    words = ["calibrate", "self-test", "--twin", "0", "--history", str(tmp_path / "h"), "--seconds", "0.5", "--json"]
+    assert main(words) == 0
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [event["event"] for event in events] == ["self-test", "certificate"]
+    certificate = read_certificate(tmp_path / "h")
+    assert certificate.certificate.simulated
+    assert certificate.certificate.method == "self-test"
+    assert certificate.channel[0].fitted == ("f0", "q")
+    assert certificate.uncertainty.tve_percent > 5, "gain and transformer are unknown"
+    assert certificate.channel[0].f0_hz == pytest.approx(PROFILE.f0_hz, rel=2e-3)
+
+
+def found_of(**changes):
+    values = {"f0_hz": 1100.0, "q": 0.74, "delay_s": 11e-6, "skew_s": 0.0, "dc_counts": 2050.0, "noise_counts": 0.2}
+    values |= {"level": 1.0, "u_f0_percent": 0.02, "u_q_percent": 0.02, "u_delay_s": 1e-7}
+    return Found("VA", **(values | changes))
+
+
+def test_the_response_at_nominal_frequency_stays():
+    previous = certificate_of(replace(PROFILE, gain=PROFILE.gain * 1.03, delay_s=50e-6))
+    for found in (found_of(), found_of(skew_s=1e-6)):
+        after = after_self_test([found], PROFILE, previous, "TWIN-7", TODAY, simulated=True)
+        old, new = previous.channel[0], after.channel[0]
+        assert new.front_end.response(60.0) == pytest.approx(old.front_end.response(60.0), rel=1e-12)
+        assert (new.f0_hz, new.q, new.skew_s) == (1100.0, 0.74, found.skew_s)
+        assert {"f0", "q"} <= set(new.fitted)
+        assert "as in certificate 1" in after.certificate.note
+
+
+def test_what_has_moved_since_the_last_test():
+    once = after_self_test([found_of()], PROFILE, None, "S", TODAY, simulated=True)
+    assert moved([found_of(f0_hz=1089.0)], once)["VA"] == pytest.approx(-1.0)
+    assert moved([found_of(q=0.7474)], once)["VA"] == pytest.approx(1.0)
+    assert moved([found_of()], certificate_of(PROFILE)) == {}, "never tested before"
+    assert moved([found_of()], None) == {}
+
+
+def test_a_moved_corner_writes_nothing(tmp_path, capsys, monkeypatch):
+    words = ["calibrate", "self-test", "--twin", "0", "--history", str(tmp_path / "h"), "--json"]
+    corner = iter((1100.0, 1110.0))
+
+    async def fake(*_):
+        return [found_of(f0_hz=next(corner))]
+
+    monkeypatch.setattr(calibrate_self_test, "self_test", fake)
+    assert main(words) == 0
+    before = {path.name: path.read_bytes() for path in (tmp_path / "h").iterdir()}
+    capsys.readouterr()
+    assert main(words) == 1
+    assert "f0 or Q has moved by +0.91 %" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in (tmp_path / "h").iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("previous", "message"),
+    [
+        (certificate_of(load_profile("thesis-100hz")), "is of front end thesis-100hz, not reference-a-120v"),
+        (certificate_of(PROFILE, until=date(2026, 5, 31)), "has expired, and a self-test does not renew it"),
+        (
+            replace(certificate_of(PROFILE), channel=(replace(certificate_of(PROFILE).channel[0], name="VX"),)),
+            "has no channel VA; calibrate it first",
+        ),
+    ],
+)
+def test_a_certificate_that_does_not_fit_is_refused(previous, message):
+    with pytest.raises(InputError, match=message):
+        after_self_test([found_of()], PROFILE, previous, "S", TODAY, simulated=True)
+
+
+def test_a_calibration_starts_from_what_the_self_test_found():
+    once = after_self_test([found_of()], PROFILE, None, "S", TODAY, simulated=True)
+    true = replace(PROFILE.front_end, f0_hz=1100.0, q=0.74)
+    readings = [Reading(f, 120.0, complex(true.response(f)), 1e-5) for f in (55.0, 60.0, 65.0)]
+    settings = IssueSettings("S", Reference(0.02, 0.2), TODAY)
+    plain, _ = channel_of("VA", readings, Base(PROFILE), settings)
+    knowing, _ = channel_of("VA", readings, Base(PROFILE, once), settings)
+    assert (knowing.f0_hz, knowing.q) == (1100.0, 0.74)
+    assert knowing.delay_s == pytest.approx(true.delay_s, abs=1e-12)
+    assert knowing.u_f0_percent < 0.4 < plain.u_f0_percent
+    assert {"f0", "q"} <= set(knowing.fitted)
+    wide = np.array([10.0, 300.0])
+    errors = [np.abs(c.front_end.response(wide) / true.response(wide) - 1).max() for c in (plain, knowing)]
+    assert errors[1] < 1e-9 < errors[0]
+
+
+def test_the_jumper_lowers_q_by_a_known_share():
+    assert without_jumper(PROFILE.tone_q, PROFILE) == pytest.approx(PROFILE.q)
+    assert with_jumper(PROFILE).q == PROFILE.tone_q < PROFILE.q
+
+
+def block(codes):
+    return SampleBlock(12, np.asarray(codes, dtype=np.uint16)[:, None], 0, 0)
+
+
+def test_no_edges_no_wave():
+    with pytest.raises(InputError, match=r"87 Hz does not reach the PPS input .0 edges seen.: set jumper JP2"):
+        find_wave(ToneRecord(87.0, [block([0] * 64)], []), INFO, 16.5e-6)
+
+
+def test_a_tone_that_does_not_come_through_the_filter(monkeypatch):
+    period = Fraction(60000, 87)
+    monkeypatch.setattr("rpmu.calibrate.tones.find_wave", lambda *_: Wave(0, 0.0, float(period)))
+    record = ToneRecord(87.0, [block(np.random.default_rng(0).normal(20000, 5, 12000).round())], [])
+    with pytest.raises(InputError, match=r"does not come through channel 0 .*set jumper JP1"):
+        responses(record, INFO, PROFILE, 3.3)
+
+
+def test_a_live_outlet_is_noticed():
+    t = np.arange(12000) / 12000
+    live = block((20000 + 3000 * np.cos(2 * np.pi * 60 * t)).round())
+    with pytest.raises(InputError, match=r"VA is not quiet .* unplug the adapter"):
+        module._levels([live], INFO, ["VA"])
+    with pytest.raises(InputError, match="delivers no samples"):
+        module._levels([], INFO, ["VA"])
+
+
+def test_a_design_without_the_option(tmp_path):
+    config = parse(b"")
+    link, pacer = self_test_bench(config, PROFILE, 0, tmp_path / "pwm0")
+    design_b = load_profile("reference-b-120v")
+    wave = SquareWave(tmp_path / "pwm0")
+    with pytest.raises(InputError, match="reference-b-120v has no input for the self-test's tone"):
+        asyncio.run(self_test(link, pacer.pace, config.sampler_settings(), wave, design_b, ["VA"]))
+    pacer.close()
+
+
+def test_not_beside_the_daemon(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(calibrate_self_test, "read_status", lambda _: {})
+    assert main(["calibrate", "self-test", "--serial", "S", "--history", str(tmp_path)]) == 4
+    assert "stop it first (systemctl stop rpmu)" in capsys.readouterr().err
+
+
+def test_the_pwm_of_the_kernel(tmp_path):
+    chip = tmp_path / "class" / "pwmchip3"
+    (chip / "pwm0").mkdir(parents=True)
+    (tmp_path / "48302200.pwm").mkdir()
+    (chip / "device").symlink_to(tmp_path / "48302200.pwm")
+    assert find_pwm(tmp_path / "class") == chip / "pwm0"
+    with pytest.raises(HardwareError, match=r"has no PWM of 48304200\.pwm: enable it"):
+        find_pwm(tmp_path / "class", "48304200.pwm")
+    with pytest.raises(HardwareError, match="no exported PWM channel"):
+        SquareWave(chip / "pwm0")
+    for name in ("period", "duty_cycle", "enable"):
+        (chip / "pwm0" / name).write_text("0\n")
+    SquareWave(chip / "pwm0").start(87.0)
+    written = {p.name: int(p.read_text()) for p in (chip / "pwm0").iterdir()}
+    assert written == {"period": 11494252, "duty_cycle": 5747126, "enable": 1}
+
+
+def test_a_channel_that_was_not_exported_is_asked_for(tmp_path):
+    chip = tmp_path / "pwmchip0"
+    chip.mkdir()
+    (tmp_path / "48302200.pwm").mkdir()
+    (chip / "device").symlink_to(tmp_path / "48302200.pwm")
+    assert find_pwm(tmp_path) == chip / "pwm0"
+    assert (chip / "export").read_text() == "0\n"
