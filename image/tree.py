@@ -30,6 +30,7 @@ ENABLED = (
 )
 MASKED = (  # they would write where the root is read-only, or wait for a network that need not be there
     "systemd-networkd-wait-online.service",
+    "systemd-logind.service",  # nobody sits at the board, and it wants to write below /var/lib
     "systemd-update-done.service",
     "systemd-hwdb-update.service",
     "systemd-journal-catalog-update.service",
@@ -132,4 +133,3 @@ def _settle(folder: Path) -> None:
     resolver.symlink_to("/run/systemd/resolve/stub-resolv.conf")
     for name in ("data", "var/lib/rpmu", "var/lib/rpmu-update", "var/lib/chrony"):
         (folder / name).mkdir(exist_ok=True)
-    (folder / "var/lib/systemd/random-seed").touch()  # the place where a board's own is put

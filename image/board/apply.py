@@ -15,12 +15,14 @@ from rpmu.config.disk import RealDisk, put
 from rpmu.config.edit import assign, parse_assignment
 from rpmu.config.locate import Path as Key
 from rpmu.errors import InputError
+from rpmu.update.system import NAMESPACE
 
 from .setup_file import NAME, Assignment, Setup, SetupError, Static
 
 NETWORK = "etc/systemd/network/50-rpmu-setup.network"
 TIME_SERVERS = "etc/chrony/sources.d/rpmu-setup.sources"
 FIREWALL = "etc/rpmu/nftables.conf"
+SIGNER = f'publisher namespaces="{NAMESPACE}" {{key}}\n'
 EVERYWHERE = 'server.listen=["0.0.0.0:4712"]'
 NOBODY = {4: "127.0.0.1", 6: "::1"}
 
@@ -42,6 +44,8 @@ def system_files(setup: Setup, root: Path) -> dict[str, str | None]:
         files[TIME_SERVERS] = "".join(f"server {server} iburst\n" for server in setup.ntp)
     if setup.admin_keys:
         files["etc/rpmu/admin_keys"] = "".join(f"{key}\n" for key in setup.admin_keys)
+    if setup.update_keys:
+        files["etc/rpmu/update_signers"] = "".join(SIGNER.format(key=key) for key in setup.update_keys)
     if setup.login_keys:
         files["etc/rpmu/login_keys"] = "".join(f"{key}\n" for key in setup.login_keys)
     firewall = root / FIREWALL

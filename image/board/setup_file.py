@@ -84,6 +84,7 @@ class Setup:
         dns: servers.
         ntp: servers.
         admin_keys: public keys of `rpmu-admin`.
+        update_keys: public keys whose signature makes an update welcome.
         login_keys: public keys of `root`.
         access: networks that may have data.
         assignments: to the PMU's configuration.
@@ -94,6 +95,7 @@ class Setup:
     dns: tuple[str, ...] = ()
     ntp: tuple[str, ...] = ()
     admin_keys: tuple[str, ...] = ()
+    update_keys: tuple[str, ...] = ()
     login_keys: tuple[str, ...] = ()
     access: tuple[str, ...] = ()
     assignments: tuple[Assignment, ...] = ()
@@ -150,6 +152,7 @@ def parse(content: bytes, file: str = NAME) -> Setup:
         dns=reading.words("dns", _ip, "192.0.2.1"),
         ntp=reading.words("ntp", _server, "192.0.2.1"),
         admin_keys=_keys(reading, "admin_key"),
+        update_keys=_keys(reading, "update_key"),
         login_keys=_keys(reading, "login_key"),
         access=access,
         assignments=_assignments(reading, access),
@@ -193,7 +196,7 @@ def _read_lines(text: str, reading: _Reading) -> None:
 
 
 KEYS = (
-    *("hostname", "address", "gateway", "dns", "ntp", "admin_key", "login_key"),
+    *("hostname", "address", "gateway", "dns", "ntp", "admin_key", "update_key", "login_key"),
     *("station", "idcode", "nominal_frequency", "reporting_rate", "access", "allow_uncalibrated"),
 )
 

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "code-overview.md").read_text()
 DOTTED = sorted(set(re.findall(r"\brpmu(?:\.\w+)+", TEXT)))
-FILES = sorted(set(re.findall(r"\b(?:rpmu|pru|tests|docs)/[\w./]+\w", TEXT)))
+FILES = sorted(set(re.findall(r"\b(?:rpmu|pru|image|tests|docs)/[\w./]+\w", TEXT)))
 LABELS = ("next", "look", "found", "read_scan", "store_scan", "store_pps")
 
 

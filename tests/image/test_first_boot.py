@@ -24,6 +24,7 @@ gateway = 192.0.2.1
 dns = 192.0.2.1
 ntp = 192.0.2.5
 admin_key = {KEY}
+update_key = {KEY}
 login_key = {KEY}
 station = CELLAR
 idcode = 17
@@ -79,6 +80,7 @@ def test_a_setup_file_reaches_all_it_names(board):
     assert "\nAddress=192.0.2.10/24\nDNS=192.0.2.1\nGateway=192.0.2.1\n" in network
     assert (root / "etc/chrony/sources.d/rpmu-setup.sources").read_text() == "server 192.0.2.5 iburst\n"
     assert (root / "etc/rpmu/admin_keys").read_text() == (root / "etc/rpmu/login_keys").read_text() == f"{KEY}\n"
+    assert (root / "etc/rpmu/update_signers").read_text() == f'publisher namespaces="rpmu-update" {KEY}\n'
     effective = in_force(board)
     assert (effective.station.name, effective.station.idcode) == ("CELLAR", 17)
     assert (effective.station.nominal_frequency_hz, effective.station.reporting_rate_per_s) == (50, 50)

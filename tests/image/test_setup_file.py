@@ -21,6 +21,7 @@ dns = 192.0.2.1, 192.0.2.2
 ntp = time.example.org
 admin_key = {KEY} me@desk #2
 admin_key = {KEY} you@desk
+update_key = {KEY} publisher
 login_key = {KEY}
 station = CELLAR
 idcode = 17
@@ -47,6 +48,7 @@ def test_every_setting_is_read():
     assert setup.dns == ("192.0.2.1", "192.0.2.2")
     assert setup.ntp == ("time.example.org",)
     assert setup.admin_keys == (f"{KEY} me@desk #2", f"{KEY} you@desk")
+    assert setup.update_keys == (f"{KEY} publisher",)
     assert setup.login_keys == (KEY,)
     assert setup.access == ("192.0.2.0/24", "198.51.100.7/32")
     assert [(wish.setting, wish.value) for wish in setup.assignments] == [
@@ -72,7 +74,18 @@ def test_every_setting_of_the_new_card_is_one_and_is_right_as_the_example_says()
     assert len(setup.assignments) == 6
     assert setup.admin_keys
     assert setup.login_keys
+    assert setup.update_keys
     assert setup.ntp == ("192.0.2.1",)
+
+
+def test_the_example_of_the_installation_page_is_right():
+    page = (Path(image.__file__).parents[1] / "docs/install.md").read_text()
+    section = page.partition("# Who it is: rpmu-setup.txt")[2].partition("\n## ")[0]
+    lines = [line.strip() for line in section.splitlines() if line.startswith("    ")]
+    setup = parse("\n".join(lines).replace("ssh-ed25519 AAAA...", KEY).encode())
+    assert setup.hostname == "rpmu-cellar"
+    assert setup.admin_keys == (f"{KEY} me@desk",)
+    assert [wish.value for wish in setup.assignments][:2] == ["CELLAR", "17"]
 
 
 @pytest.mark.parametrize(
