@@ -80,7 +80,7 @@ def test_every_setting_of_the_new_card_is_one_and_is_right_as_the_example_says()
 
 def test_the_example_of_the_installation_page_is_right():
     page = (Path(image.__file__).parents[1] / "docs/install.md").read_text()
-    section = page.partition("# Who it is: rpmu-setup.txt")[2].partition("\n## ")[0]
+    section = page.partition("Who it is: rpmu-setup.txt")[2].partition("\n## ")[0]
     lines = [line.strip() for line in section.splitlines() if line.startswith("    ")]
     setup = parse("\n".join(lines).replace("ssh-ed25519 AAAA...", KEY).encode())
     assert setup.hostname == "rpmu-cellar"
