@@ -15,13 +15,9 @@ from image import root
 from image.kernel import KERNEL
 from image.run import run
 
-ENABLED = (
+ENABLED = (  # besides what the packages switch on themselves
     "rpmu-first-boot.service",
     "rpmu-flash-emmc.service",
-    "rpmu-pru.service",
-    "rpmu-config.service",
-    "rpmu-config-guard.path",
-    "rpmu.service",
     "systemd-networkd.service",
     "systemd-resolved.service",
     "rpmu-firewall.service",
