@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from rpmu.estimate.bank_table import BankTable
 from rpmu.estimate.cic import CicResponse
 from rpmu.estimate.front_end import FrontEnd
+from rpmu.estimate.tailor import rocof_taps
 
 Floats = NDArray[np.float64]
 Complex = NDArray[np.complex128]
@@ -23,6 +24,7 @@ Complex = NDArray[np.complex128]
 FLAT = 2e-4  # what gain and delay alone may leave of a front end over the frequency range, relative
 EQUALISER_SPACING_S = 1.2e-3
 EQUALISER_TAPS = range(-6, 2)  # one tap ahead
+TAILORED_FROM_RATE = 100  # class P: too little window for an equaliser and a ROCOF filter one after the other
 
 
 def low_pass_delay_s(front_end: FrontEnd, frequency_hz: float) -> float:
@@ -141,4 +143,11 @@ def channel_bank(table: BankTable, front_end: FrontEnd, cic: CicResponse | None,
     for position, weight in zip(EQUALISER_TAPS, weights, strict=True):
         start = (position - EQUALISER_TAPS[0]) * spacing
         folded[:, start : start + 2 * half + 1] += weight * taps
+    if table.performance_class == "P" and min(table.rates) >= TAILORED_FROM_RATE:
+
+        def response(f: Floats) -> Complex:
+            analogue = front_end.response(f) * np.exp(2j * np.pi * f * front_end.delay_s)
+            return np.asarray(analogue * _decimators(table, cic, f))
+
+        folded[2] = rocof_taps(response, f0, range_hz, rate, before, after)
     return ChannelBank(table, front_end, cic, front_end.delay_s, folded, before, after)

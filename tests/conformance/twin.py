@@ -219,8 +219,9 @@ def socket_latency_s(task: Task, poll_interval_s: float) -> float:
 
 
 def worst_latency_s(outcome: Outcome) -> float:
-    """The oldest report of a run when its frame was handed to the sockets."""
-    return max(s - m.time_ns for s, m in zip(outcome.sent_ns, outcome.measurements, strict=True)) / NS_PER_S
+    """The oldest report of a run when its frame was handed to the sockets, once locked."""
+    pairs = zip(outcome.sent_ns, outcome.measurements, strict=True)
+    return max(s - m.time_ns for s, m in pairs if m.time_ns > START_NS + LOCK_S * NS_PER_S) / NS_PER_S
 
 
 def _thinned(cases, points: int) -> list[Case]:
