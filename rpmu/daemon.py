@@ -222,9 +222,10 @@ class Daemon:
             HardwareError: the receiver's port went away, or the PRU cannot be started again.
         """
         reader, pipeline, host_time = self._run.reader, self._run.pipeline, self._run.host_time
-        await self._pace(self._wait_s())
+        wait_s = self._wait_s()
+        await self._pace(wait_s)
         items = reader.poll()
-        nmea = self._gps.read(self._poll_interval_s) if self._gps is not None else b""
+        nmea = self._gps.read(wait_s) if self._gps is not None else b""
         if self._recorder is not None:
             self._recorder.write(items)
             self._recorder.write_nmea(nmea, reader.newest_scan())
@@ -379,7 +380,7 @@ class Daemon:
                 self._pending = replace(due, from_soc=0)  # the restart comes next; of this second nothing is sent
                 return
             self._take_over(due)
-        self.server.publish(contents.data_frame(self.stream, measurement))
+        self.server.publish(contents.encoded_frame(self.stream, measurement))
         if self._observer is not None:
             self._observer(measurement)
 

@@ -63,7 +63,8 @@ class InputLevel:
         """
         if self._now is None or self._samples >= self._span:
             self._before, self._now, self._samples = self._now, (lowest, highest), 0
-        self._now = list(map(min, self._now[0], lowest)), list(map(max, self._now[1], highest))
+        else:
+            self._now = list(map(min, self._now[0], lowest)), list(map(max, self._now[1], highest))
         self._samples += samples
 
     def status(self, clipped: bool) -> InputStatus:

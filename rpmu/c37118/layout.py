@@ -131,22 +131,33 @@ class PmuLayout:
             InputError: the number of phasors, analogs or digitals is not the configuration's, or a magnitude has no
                 float.
         """
-        if (len(data.phasors), len(data.analogs), len(data.digitals)) != self.counts:
-            raise self._wrong_counts(data)
-        freq, dfreq = data.frequency_hz, data.rocof_hz_per_s
+        return self.numbers(
+            data.stat, data.phasors, data.frequency_hz, data.rocof_hz_per_s, data.analogs, data.digitals
+        )
+
+    def numbers(
+        self,
+        stat: int,
+        phasors: Sequence[complex],
+        freq: float,
+        dfreq: float,
+        analogs: Sequence[Number] = (),
+        digitals: Sequence[int] = (),
+    ) -> Values:
+        """The same from the fields of a `PmuData` that need not be made."""
+        if (len(phasors), len(analogs), len(digitals)) != self.counts:
+            raise self._wrong_counts(len(phasors), len(analogs), len(digitals))
         if self._nominal is not None:
             freq = _int16(freq * FREQUENCY_UNITS_PER_HZ - self._nominal)
             dfreq = _int16(dfreq * ROCOF_UNITS_PER_HZ_PER_S)
-        analogs: Sequence[Number] = data.analogs
         if self._analogs:
             analogs = tuple(map(_unscaled_analog, self._analogs, analogs))
         try:
-            return (data.stat, *self._write_phasors(data.phasors), freq, dfreq, *analogs, *data.digitals)
+            return (stat, *self._write_phasors(phasors), freq, dfreq, *analogs, *digitals)
         except OverflowError:
-            raise InputError(f"PMU {self.name!r}: a magnitude in {data.phasors} is beyond any float") from None
+            raise InputError(f"PMU {self.name!r}: a magnitude in {phasors} is beyond any float") from None
 
-    def _wrong_counts(self, data: PmuData) -> InputError:
-        got = (len(data.phasors), len(data.analogs), len(data.digitals))
+    def _wrong_counts(self, *got: int) -> InputError:
         return InputError(
             f"PMU {self.name!r}: {got[0]} phasors, {got[1]} analogs and {got[2]} digital words given, but its "
             f"configuration has {self.counts[0]}, {self.counts[1]} and {self.counts[2]}"

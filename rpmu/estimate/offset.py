@@ -34,24 +34,28 @@ class OffsetTracker:
         self.offset: NDArray[np.float64] = np.full((channels, 1), start)
         self._period = round(PERIOD_S * sample_rate_hz)
         self._seconds = 0
-        self._sum: NDArray[np.int64] = np.zeros(channels, np.int64)
+        self._sums = [0] * channels
         self._count = 0
 
     def learn(self, samples: NDArray[Any]) -> None:
         """Take in samples [n, channels], integers, none of them missing."""
-        start = 0
-        while start < len(samples):
-            piece = samples[start : start + self._period - self._count]
-            start += len(piece)
-            self._sum += np.add.reduce(piece, 0, np.int64)
-            self._count += len(piece)
-            if self._count == self._period:
-                self._seconds = min(self._seconds + 1, SECONDS)
-                mean = self._sum[:, None] / self._period
-                self.offset = self.offset + (mean - self.offset) / self._seconds
-                self.restart()
+        fitting = self._period - self._count
+        if len(samples) >= fitting:
+            self._add(samples[:fitting])
+            self._seconds = min(self._seconds + 1, SECONDS)
+            mean = np.array(self._sums)[:, None] / self._period
+            self.offset = self.offset + (mean - self.offset) / self._seconds
+            self.restart()
+            self.learn(samples[fitting:])
+        else:
+            self._add(samples)
+
+    def _add(self, samples: NDArray[Any]) -> None:
+        sums: list[int] = np.add.reduce(samples, 0, np.int64).tolist()
+        self._sums = [known + more for known, more in zip(self._sums, sums, strict=True)]
+        self._count += len(samples)
 
     def restart(self) -> None:
         """Samples are missing: start the second over."""
-        self._sum = np.zeros(len(self.offset), np.int64)
+        self._sums = [0] * len(self.offset)
         self._count = 0

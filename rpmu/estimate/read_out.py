@@ -12,7 +12,7 @@ on the target) and for numpy arrays (many reports).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import pi
 from typing import Any
 
@@ -20,6 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rpmu.estimate.bank import ChannelBank
+from rpmu.estimate.pieces import Pieces
+from rpmu.values import value
 
 Number = Any  # float or complex, or an array of them: the same operators
 Polynomial = tuple[Number, ...]  # coefficients, that of the highest power first
@@ -67,6 +69,7 @@ class Curves:
         chirp: gain of the ROCOF read-out for a small chirp.
         image: [row][moment], response of each row to the image and its first two time moments.
         retune: response of the phasor row turned to d, relative to the one that is not.
+        pieces: gain, slope, curvature and the nine of image, for one report.
     """
 
     reach_hz: float
@@ -79,6 +82,18 @@ class Curves:
     chirp: Polynomial
     image: tuple[tuple[Polynomial, Polynomial, Polynomial], ...]
     retune: Polynomial
+    pieces: Pieces = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        curves = (self.gain, self.slope, self.curvature, *(p for row in self.image for p in row))
+        object.__setattr__(self, "pieces", Pieces([p[::-1] for p in curves]))
+
+    def at(self, x: Number) -> list[Number]:
+        """Values of gain, slope, curvature, and of image row by row, at x or an array of them."""
+        if isinstance(x, float) and x == x:
+            return self.pieces.at(x)
+        curves = (self.gain, self.slope, self.curvature, *(p for row in self.image for p in row))
+        return [evaluate(p, x) for p in curves]
 
 
 def raw_rocof(r1: Number, r2: Number) -> Number:
@@ -143,7 +158,7 @@ def build_curves(bank: ChannelBank, range_hz: float) -> Curves:
     )
 
 
-@dataclass(frozen=True)
+@value
 class LocalModel:
     """The phasor around the window's centre.
 
@@ -199,19 +214,18 @@ def read_group(
     s = weighted(weights, clean)
     r1, r2 = ratio(s[1], s[0]), ratio(s[2], s[0])
     _, x = read_deviation(lead, r1.imag)
-    slope, curvature = evaluate(lead.slope, x), evaluate(lead.curvature, x)
     mirrors = _mirrors(curves, x)
+    _, slope, curvature = mirrors[0][:3]
     for _ in range(iterations):
         a, c = read_bend(r1, r2, slope, curvature)
         bend = 0.5 * c.conjugate()
-        for i, (gain, image) in enumerate(mirrors):
+        for i, (gain, _, _, i00, i01, i02, i10, i11, i12, i20, i21, i22) in enumerate(mirrors):
             mirror = (clean[i][0] / gain).conjugate()
             p0, p1, p2 = rows[i]
-            i0, i1, i2 = image
             clean[i] = (
-                p0 - mirror * (i0[0] + a * i0[1] + bend * i0[2]),
-                p1 - mirror * (i1[0] + a * i1[1] + bend * i1[2]),
-                p2 - mirror * (i2[0] + a * i2[1] + bend * i2[2]),
+                p0 - mirror * (i00 + a * i01 + bend * i02),
+                p1 - mirror * (i10 + a * i11 + bend * i12),
+                p2 - mirror * (i20 + a * i21 + bend * i22),
             )
         s = weighted(weights, clean)
         r1, r2 = ratio(s[1], s[0]), ratio(s[2], s[0])
@@ -221,15 +235,11 @@ def read_group(
     return LocalModel(x, deviation, r1, a, c, rocof), clean
 
 
-def _mirrors(curves: Sequence[Curves], x: Number) -> list[tuple[Number, Number]]:
-    """Gain and responses to the image, [row][moment], of each channel; channels with the same curves share them."""
-    values: list[tuple[Number, Number]] = []
+def _mirrors(curves: Sequence[Curves], x: Number) -> list[list[Number]]:
+    """What `Curves.at` gives for each channel; channels with the same curves share it."""
+    values: list[list[Number]] = []
     for i, curve in enumerate(curves):
-        if i and curve is curves[i - 1]:
-            values.append(values[-1])
-        else:
-            image = [[evaluate(p, x) for p in row] for row in curve.image]
-            values.append((evaluate(curve.gain, x), image))
+        values.append(values[-1] if i and curve is curves[i - 1] else curve.at(x))
     return values
 
 

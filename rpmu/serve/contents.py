@@ -11,18 +11,18 @@ from rpmu.c37118 import (
     ConfigFrame,
     ConfigFrame2,
     DataError,
-    DataFrame,
     DigitalWord,
     Format,
     PhasorChannel,
     PhasorComponent,
     PmuConfig,
-    PmuData,
-    Stat,
     TimeQuality,
 )
+from rpmu.c37118.data import encode_data
 from rpmu.c37118.fields import CLOCK_FAULT
+from rpmu.c37118.times import on_grid
 from rpmu.config import Config
+from rpmu.errors import InputError
 from rpmu.measurement import Measurement
 from rpmu.timing.status import STATUS_ANALOG_NAMES, STATUS_BIT_NAMES, STATUS_NORMAL_MASK, STATUS_VALID_MASK
 
@@ -99,23 +99,29 @@ def has_positive_sequence(config: Config) -> bool:
     return config.station.phases == 3 and config.server.positive_sequence
 
 
-def data_frame(stream: ConfigFrame, measurement: Measurement) -> DataFrame:
-    """One measurement as a data frame of the stream.
+def encoded_frame(stream: ConfigFrame, measurement: Measurement) -> bytes:
+    """One measurement as a data frame of the stream, encoded at once.
 
     Invalid numbers go out as NaN (0x8000 among integers) with STAT's data error "absent", never as a wrong value.
     STAT has no bit of its own for "not calibrated"; such numbers go out with the same code, "test mode, do not use".
+
+    Raises:
+        InputError: the measurement does not fit the stream.
     """
     usable = measurement.valid and not measurement.test_mode
-    error = DataError.GOOD if usable else DataError.TEST_OR_ABSENT
-    pmu = PmuData(
-        phasors=measurement.phasors,
-        frequency_hz=measurement.frequency_hz,
-        rocof_hz_per_s=measurement.rocof_hz_per_s,
-        analogs=measurement.analogs,
-        digitals=(measurement.status_word,) if stream.pmus[0].digitals else (),
-        stat=Stat(error << 14 | measurement.time.stat_bits),
+    time, rate, (part,) = measurement.time, stream.data_rate, stream.layout.pmus
+    values = part.numbers(
+        time.stat_bits if usable else time.stat_bits | DataError.TEST_OR_ABSENT << 14,
+        measurement.phasors,
+        measurement.frequency_hz,
+        measurement.rocof_hz_per_s,
+        measurement.analogs,
+        (measurement.status_word,) if stream.pmus[0].digitals else (),
     )
-    rate = stream.data_rate
     # The estimator's instants lie exactly on k/rate: dividing back gives the integer k, whatever the rounding of ns.
     index = (2 * (measurement.time_ns % NS_PER_S) * max(rate, 1) + NS_PER_S) // (2 * NS_PER_S)
-    return DataFrame.at(stream, measurement.time.soc, index, (pmu,), TimeQuality(measurement.time.time_quality))
+    soc, fracsec = on_grid(time.soc, index, rate, stream.time_base)
+    try:
+        return encode_data(stream, soc, fracsec, values, time.time_quality, stream.version)
+    except ValueError as error:
+        raise InputError(f"{measurement} does not fit the stream's data frames: {error}") from error

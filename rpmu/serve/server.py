@@ -185,11 +185,13 @@ class PmuServer:
         """
         data = self._stream.outgoing(frame if isinstance(frame, bytes) else frame.encode())
         self._tally["frames_published"] += 1
-        now_s = self.now_s()
-        senders = tuple(self._streaming.values())  # a copy: a client that is dropped leaves the table
-        sent = sum(sender.send(data, now_s) for sender in senders)
-        self._tally["frames_sent"] += sent
-        self._tally["frames_failed"] += len(senders) - sent
+        if self._streaming:
+            now_s = self.now_s()
+            senders = tuple(self._streaming.values())  # a copy: a client that is dropped leaves the table
+            sent = sum([sender.send(data, now_s) for sender in senders])
+            self._tally["frames_sent"] += sent
+            if sent != len(senders):
+                self._tally["frames_failed"] += len(senders) - sent
         for target in self._spontaneous:
             target.send(data)
 

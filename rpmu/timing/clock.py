@@ -17,7 +17,7 @@ from enum import Enum
 
 import numpy as np
 
-from rpmu.timing.crystal import FloatArray, transition
+from rpmu.timing.crystal import FloatArray, carry, phase_variance, transition
 from rpmu.timing.edge import Edge
 from rpmu.timing.interval import IntervalClock
 from rpmu.timing.jitter import START_NS as JITTER_START_NS
@@ -111,7 +111,7 @@ class ClockFilter:
 
     def local_map(self, scan: int, receiver_sigma_ns: float) -> TimeMap:
         """The line around a scan, with the standard uncertainty there."""
-        offset_ppb = float((transition(self._seconds(scan), 0.0)[0] @ self._state)[1])
+        _, offset_ppb = carry(self._state, self._seconds(scan))
         ns_per_scan = self._nominal_ns * (1.0 + offset_ppb * 1e-9)
         return TimeMap(scan, self.local_ns(scan), ns_per_scan, self.sigma_ns(scan, receiver_sigma_ns))
 
@@ -119,7 +119,8 @@ class ClockFilter:
         """Standard uncertainty of the local time of a scan, ns: the filter's, and the receiver's own."""
         if not self.running:
             return math.inf
-        variance = float(self._predicted(scan)[0, 0]) + receiver_sigma_ns**2
+        drift = self._settings.drift_ppb_per_s
+        variance = phase_variance(self._covariance, self._seconds(scan), drift) + receiver_sigma_ns**2
         if self._suspicion_ns:  # as if the rejected edge were right, and the frequency had changed
             elapsed = (scan - self._suspicion_scan) * self._nominal_ns * 1e-9
             variance += (self._suspicion_ns * (1.0 + elapsed) / 2) ** 2
@@ -131,7 +132,7 @@ class ClockFilter:
     def _since_anchor_ns(self, scan: int, fraction: float) -> float:
         """Local time of a position, ns after `_local_ns`. Nominal time goes apart: it is exact, and large."""
         nominal_ns = ((scan - self._scan) + fraction) * self._nominal_ns
-        return nominal_ns + float((transition(nominal_ns * 1e-9, 0.0)[0] @ self._state)[0])
+        return nominal_ns + carry(self._state, nominal_ns * 1e-9)[0]
 
     def _predicted(self, scan: int) -> FloatArray:
         """Covariance [3, 3] at a scan."""

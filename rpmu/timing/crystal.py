@@ -37,6 +37,30 @@ def transition(seconds: float, drift_ppb_per_s: float) -> tuple[FloatArray, Floa
     return (step if seconds >= 0 else _drift_terms(seconds)), noise
 
 
+def carry(state: FloatArray, seconds: float) -> tuple[float, float]:
+    """Phase and frequency of a state after some seconds, as `transition` moves it, without a matrix.
+
+    The clock asks for this several times at every look, and a 3 by 3 matrix costs more to make than to reckon without.
+    """
+    phase, frequency, drift = state.tolist()
+    to_frequency = DRIFT_MEMORY_S * (1.0 - math.exp(-seconds / DRIFT_MEMORY_S))
+    to_phase = DRIFT_MEMORY_S * (seconds - to_frequency)
+    return phase + seconds * frequency + to_phase * drift, frequency + to_frequency * drift
+
+
+def phase_variance(covariance: FloatArray, seconds: float, drift_ppb_per_s: float) -> float:
+    """Variance of the phase after some seconds: the first element of what `transition` makes of a covariance."""
+    if abs(seconds) > 1.0:
+        step, noise = transition(seconds, drift_ppb_per_s)
+        return float(step[0] @ covariance @ step[0] + noise[0, 0])
+    (pp, pf, pd), (_, ff, fd), (_, _, dd) = covariance.tolist()
+    t, h = seconds, abs(seconds)
+    d = DRIFT_MEMORY_S * (t - DRIFT_MEMORY_S * (1.0 - math.exp(-t / DRIFT_MEMORY_S)))
+    carried: float = pp + t * (2 * pf + t * ff) + d * (2 * pd + 2 * t * fd + d * dd)
+    walked = 2 * drift_ppb_per_s**2 / DRIFT_MEMORY_S * h**5 / 20 + FREQUENCY_WALK_PPB**2 * h**3 / 3
+    return carried + walked + PHASE_WALK_NS**2 * h
+
+
 def _drift_terms(t: float) -> FloatArray:
     """The transition alone: what a decaying drift does to frequency and phase."""
     kept = math.exp(-t / DRIFT_MEMORY_S)

@@ -97,6 +97,9 @@ def ubx_setup() -> tuple[bytes, ...]:
 
 def ubx_answer(data: bytes) -> str:
     """What a u-blox said to CFG-MSG, if its answer is among these bytes: "done", "refused", or empty."""
-    if ubx(0x05, 0x01, b"\x06\x01") in data:
+    if _UBX_DONE in data:
         return PMTK_ANSWERS["3"]
-    return "refused" if ubx(0x05, 0x00, b"\x06\x01") in data else ""
+    return "refused" if _UBX_REFUSED in data else ""
+
+
+_UBX_DONE, _UBX_REFUSED = ubx(0x05, 0x01, b"\x06\x01"), ubx(0x05, 0x00, b"\x06\x01")

@@ -72,6 +72,9 @@ class Order:
     note: str = ""
 
 
+NOTHING = Order()
+
+
 class ReceiverSetup:
     """Looks after one receiver.
 
@@ -128,7 +131,8 @@ class ReceiverSetup:
         silent_s, found = self._now_s - self._heard_s, not self.status.hearing
         self._heard_s, self._junk = self._now_s, 0
         self._way_back = None
-        self.status = replace(self.status, hearing=True)
+        if found:
+            self.status = replace(self.status, hearing=True)
         self._note_answer(body)
         settled = not self._tries and self._now_s - self._settled_s > SETTLE_S
         if body.startswith(STARTED):
@@ -153,11 +157,11 @@ class ReceiverSetup:
 
     def _hear_ubx(self, data: bytes) -> None:
         """A u-blox answers in binary, among the sentences."""
-        if not data:
+        if not data or not self._tries:
             return
         answer = receiver.ubx_answer(self._tail + data)
         self._tail = data[-receiver.UBX_ANSWER_BYTES :]
-        if answer and self._tries:
+        if answer:
             self._answered("UBX-CFG-MSG", answer)
 
     def _answered(self, command: str, answer: str) -> None:
@@ -178,13 +182,13 @@ class ReceiverSetup:
         if self._change_s is not None and now_s - self._change_s >= DRAIN_S:
             return self._follow()
         if self._way_back is not None:
-            return self._go_back() if now_s - self._tuned_s >= CHANGE_S else Order()
+            return self._go_back() if now_s - self._tuned_s >= CHANGE_S else NOTHING
         quiet_s = now_s - max(self._heard_s, self._tuned_s)
         if self._junk >= JUNK_BYTES and quiet_s >= LISTEN_S and not self._tries:
             return self._search()
         if self._configure and not self._junk and quiet_s >= SILENCE_S and now_s - self._asked_s >= BLIND_S:
             return self._ask("")
-        return Order()
+        return NOTHING
 
     def _answers_are_in(self) -> Order:
         """The time for answers is over: try once more if there were none, or be content with what there is."""

@@ -49,7 +49,7 @@ def status_word(
 ) -> int:
     """The DIGITAL word; bit i is called STATUS_BIT_NAMES[i]."""
     bits = (gps_fix, pps_present, time_locked, calibrated, input_clipped, ring_gap, pru_fault, reference_divided)
-    return sum(bool(bit) << i for i, bit in enumerate(bits))
+    return sum([1 << i for i, bit in enumerate(bits) if bit])
 
 
 @value

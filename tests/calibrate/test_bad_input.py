@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rpmu.c37118 import decode
 from rpmu.calibrate.certificate import history_files
 from rpmu.cli import calibrate
 from rpmu.cli.main import main
@@ -57,7 +58,7 @@ class Pmu:
             if not self.in_sync:
                 when = replace(when, codes=replace(when.codes, in_sync=False))
             measurement = Measurement(at_ns, tuple(phasors), self.frequency_hz, 0.0, True, when, self.status)
-            yield contents.data_frame(stream, measurement)
+            yield decode(contents.encoded_frame(stream, measurement), stream)
 
 
 def snapshot(folder: Path):
