@@ -16,7 +16,7 @@ export SUITES
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup emulator run test lint unit firmware oracle conformance bench soak deb image image-lock fuzz format clean
+.PHONY: help setup emulator run test lint unit firmware oracle conformance bench bench-target soak deb image image-lock fuzz format clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -72,6 +72,10 @@ conformance: setup ## the estimator against every limit of 60255-118-1: table, J
 
 bench: setup ## ratios against peers or bounds in the same run
 	@$(BIN)/python -m benchmarks
+
+bench-target: setup ## instructions per report on the board, counted in qemu-arm, against the record and the goals (RECORD=1 renews it)
+	@scripts/system-packages qemu-user gcc
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.target $(if $(RECORD),--record)
 
 soak: setup ## server, splitter and concentrator for 30 minutes under random clients (FOR=... seconds); ends with 1 on any loss
 	@$(BIN)/python -m tests.serve.soak --for $(or $(FOR),1800)

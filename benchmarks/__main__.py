@@ -11,7 +11,8 @@ import benchmarks
 
 def main(names: list[str]) -> int:
     """Import and run each benchmark; returns 2 for a name that does not exist."""
-    known = sorted(module.name for module in pkgutil.iter_modules(benchmarks.__path__) if module.name[0] != "_")
+    modules = pkgutil.iter_modules(benchmarks.__path__)
+    known = sorted(module.name for module in modules if module.name[0] != "_" and not module.ispkg)
     for name in names:
         if name not in known:
             print(f"no benchmark '{name}'; there are: {', '.join(known)}", file=sys.stderr)
