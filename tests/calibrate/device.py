@@ -111,7 +111,7 @@ class Device:
         keeper = KnownTime(TimeMap(0, START_NS + late_ns, ns_per_scan, 10.0))
         rate = 60 if nominal_hz == 60 else 50
         pipeline = Pipeline(info, keeper, EstimatorSettings(nominal_hz, "M", rate), calibration)
-        pipeline._offset.offset_v[:] = samples.mean() * info.counts_per_code * calibration.volts_per_count
+        pipeline._offset.offset[:] = samples.mean()
         return pipeline.feed(SampleBlock(len(kernel) - 1, samples.astype(np.uint16)[:, None], 0, 0))
 
     def reading(
