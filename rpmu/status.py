@@ -98,6 +98,18 @@ def _reference(reference: Mapping[str, Any]) -> str:
     return said + (", divided out" if reference["trusted"] else ": NOT BELIEVED, and not divided out")
 
 
+def _rate(per_s: int) -> str:
+    return f"{per_s} reports/s" if per_s > 0 else f"a report in {-per_s} s"
+
+
+def _configuration(held: Mapping[str, Any] | None) -> list[str]:
+    """Where the configuration came from; a daemon that is not started from the command line has none."""
+    if held is None:
+        return []
+    refused = f"; the last one was REFUSED: {held['refused']}" if held["refused"] else ""
+    return [f"config      {held['file']}{refused}"]
+
+
 def _number(value: Any, form: str) -> str:
     return "" if value is None else form.format(value)
 

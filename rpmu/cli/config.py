@@ -20,7 +20,7 @@ from rpmu.config.host import RELOAD_COMMAND, LocalHost
 from rpmu.config.problems import key_name
 from rpmu.config.revisions import CURRENT, Revisions
 from rpmu.errors import InputError
-from rpmu.serve.status_socket import default_socket
+from rpmu.serve.status_socket import socket_to_read
 
 HELP = "check, show, compare and change configurations (one TOML file; `rpmu config show` explains every setting)"
 
@@ -94,7 +94,7 @@ def _configure_revisions(verbs: argparse._SubParsersAction[argparse.ArgumentPars
             "--reload", default=RELOAD_COMMAND, metavar="COMMAND", help=f"default: '{RELOAD_COMMAND}'; '' for none"
         )
         parser.add_argument(
-            "--socket", type=Path, metavar="PATH", help=f"of the daemon's status (default: {default_socket()})"
+            "--socket", type=Path, metavar="PATH", help="of the daemon's status (default: service's, else your own)"
         )
 
 
@@ -225,7 +225,7 @@ def _in_force(args: argparse.Namespace) -> config.Config:
 
 def _host(args: argparse.Namespace) -> LocalHost:
     """This machine, with its daemon if one is to be reloaded."""
-    return LocalHost(args.reload, (args.socket or default_socket()) if args.reload else None)
+    return LocalHost(args.reload, (args.socket or socket_to_read()) if args.reload else None)
 
 
 def _confirm(args: argparse.Namespace) -> int:

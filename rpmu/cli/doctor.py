@@ -11,7 +11,7 @@ from rpmu.cli.run import CONFIG_FILE, file_in_force
 from rpmu.config import ConfigError, default, load
 from rpmu.doctor import Finding, Level, Subject, examine, exit_code
 from rpmu.errors import HardwareError, InputError
-from rpmu.serve.status_socket import default_socket, read_status
+from rpmu.serve.status_socket import read_status, socket_to_read
 
 HELP = "Examine this machine from the kernel to the PDC: what is wrong, by what evidence, and what to do."
 
@@ -19,7 +19,9 @@ HELP = "Examine this machine from the kernel to the PDC: what is wrong, by what 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("--config", type=Path, metavar="FILE", help="default: the one the daemon reads")
-    parser.add_argument("--socket", type=Path, metavar="PATH", help=f"of the daemon (default: {default_socket()})")
+    parser.add_argument(
+        "--socket", type=Path, metavar="PATH", help="of the daemon (default: service's, else your own)"
+    )
     parser.add_argument("--fix-pin", metavar="PIN", help="header pin of the receiver's FIX output, e.g. P9_12")
     parser.add_argument("--root", type=Path, default=Path("/"), metavar="DIR", help="examine another file system")
     parser.add_argument("--json", action="store_true", help="one JSON object")
@@ -48,7 +50,7 @@ def _subject(args: argparse.Namespace) -> Subject:
         except (ConfigError, InputError) as error:
             problem = str(error)
     try:
-        status = read_status(args.socket or default_socket())
+        status = read_status(args.socket or socket_to_read())
     except HardwareError:
         status = None  # one of the findings says so
     return Subject(args.root, config, file, problem, status, args.fix_pin)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -27,7 +28,9 @@ def examine_running(subject: Subject) -> list[Finding]:
         step = "`systemctl start rpmu` on a board (`journalctl -u rpmu` says why it ended), `rpmu twin` elsewhere"
         return [(fail if subject.on_board else warn)("daemon", "none answers, so nothing is known of the signal", step)]
     by_gps = subject.config.time.source == "gps"
-    return [check(status) for check in (*SAMPLING, *(GPS if by_gps else ()), time, *REPORTS)]
+    findings = [check(status) for check in (*SAMPLING, *(GPS if by_gps else ()), time, *REPORTS)]
+    more = [held_configuration(status, subject), second_pps(status, subject) if by_gps else None]
+    return findings + [finding for finding in more if finding is not None]
 
 
 def daemon(status: Status) -> Finding:
@@ -37,6 +40,35 @@ def daemon(status: Status) -> Finding:
     if restarts:
         return warn("daemon", evidence, "`journalctl -u rpmu` has the reason of each restart")
     return ok("daemon", evidence)
+
+
+def held_configuration(status: Status, subject: Subject) -> Finding | None:
+    """Whether the daemon goes by the file that is in force."""
+    held = status.get("configuration")
+    if held is None:  # a daemon of a version that reads it only when it starts
+        return None
+    if held["refused"]:
+        step = "mend the file and `rpmu config apply` it; until then the configuration before it goes on"
+        return fail("in force", f"the daemon refused the last configuration: {held['refused']}", step)
+    try:
+        wanted = hashlib.sha256(subject.config_file.read_bytes()).hexdigest()
+    except OSError:
+        return None  # one of the other findings says so
+    if held["sha256"] != wanted:
+        evidence = f"the daemon goes by {held['file']} as it was when it read it, not by {subject.config_file} as it is"
+        return warn("in force", evidence, "`systemctl reload rpmu`, or `rpmu config apply` with a way back")
+    return ok("in force", f"{held['file']}, change {status['stream']['cfgcnt']} of the stream")
+
+
+def second_pps(status: Status, subject: Subject) -> Finding | None:
+    """Whether the PPS arrives at the other input too, where the configuration says that it is wired."""
+    if subject.config.sampling.pps_pin is None:
+        return None
+    deviation = status["time"]["other_input_ns"]
+    if deviation is None:
+        step = "is the PPS wired to it and the pin in PRU input mode (docs/hardware.md)? else leave pps_pin out"
+        return warn("second PPS", "no edge was seen by one of the two inputs (ADC, R31)", step)
+    return ok("second PPS", f"the inputs differ by {deviation:+.0f} ns")
 
 
 def adc(status: Status) -> Finding:

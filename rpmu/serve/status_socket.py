@@ -7,6 +7,7 @@ it, so there is no protocol to get wrong. Who may connect is the matter of the f
 from __future__ import annotations
 
 import asyncio
+import getpass
 import json
 import os
 import socket
@@ -23,9 +24,20 @@ MAX_STATUS_BYTES = 1 << 20
 
 
 def default_socket() -> Path:
-    """Where the status is: in the service's run-time folder on a board, else in the user's own."""
-    if BOARD_SOCKET.parent.is_dir() and os.access(BOARD_SOCKET.parent, os.W_OK | os.X_OK):
+    """Where a daemon puts its status: in the service's run-time folder on a board, else in the user's own."""
+    if os.access(BOARD_SOCKET.parent, os.W_OK | os.X_OK):
         return BOARD_SOCKET
+    return _own_socket()
+
+
+def socket_to_read() -> Path:
+    """Where to look for the status of a daemon: the service's, unless only one of the user's own can be asked."""
+    own = _own_socket()
+    may_ask = os.access(BOARD_SOCKET, os.R_OK | os.W_OK)
+    return BOARD_SOCKET if may_ask or (BOARD_SOCKET.parent.is_dir() and not own.exists()) else own
+
+
+def _own_socket() -> Path:
     folder = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
     return folder / f"rpmu-{os.getuid()}.sock"
 
@@ -97,6 +109,11 @@ def read_status(path: Path) -> dict[str, Any]:
                 if len(received) > MAX_STATUS_BYTES:
                     break
             content = json.loads(received)
+        except PermissionError:
+            raise HardwareError(
+                f"you may not ask the daemon at {path}: use sudo, or have yourself added to its group (`sudo adduser "
+                f"{getpass.getuser()} {_group(path)}`, then log in again)"
+            ) from None
         except (OSError, ValueError) as error:
             raise HardwareError(
                 f"no daemon answers at {path} ({error}); start one with `rpmu run` or `rpmu twin`, or name its socket "
@@ -105,3 +122,11 @@ def read_status(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise HardwareError(f"what answers at {path} is not rpmu")
     return content
+
+
+def _group(path: Path) -> str:
+    """The group that may use a socket, as far as one who may not can see."""
+    try:
+        return path.parent.group()
+    except (OSError, KeyError):
+        return "rpmu"

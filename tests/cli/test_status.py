@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import socket
 import subprocess
 import sys
 
 import pytest
 
 from rpmu.errors import HardwareError
+from rpmu.serve import status_socket
 from rpmu.serve.status_socket import StatusSocket, read_status
 from rpmu.status import as_lines, as_object, plain
 from tests.e2e.rig import run_chain
@@ -74,3 +77,39 @@ def test_the_object_is_json_and_the_lines_are_readable():
 
 def test_what_json_lacks_is_null():
     assert plain({"a": float("inf"), "b": [float("nan"), 1.5], 3: ("x",)}) == {"a": None, "b": [None, 1.5], "3": ["x"]}
+
+
+@pytest.fixture
+def places(tmp_path, monkeypatch):
+    """A board's run-time folder and a user's own."""
+    board, own = tmp_path / "run" / "status.sock", tmp_path / "user"
+    own.mkdir()
+    monkeypatch.setattr(status_socket, "BOARD_SOCKET", board)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(own))
+    return board, own / f"rpmu-{os.getuid()}.sock"
+
+
+def test_on_a_pc_it_is_the_users_own(places):
+    assert status_socket.socket_to_read() == status_socket.default_socket() == places[1]
+
+
+def test_on_a_board_a_plain_user_asks_the_service(places, monkeypatch):
+    board, own = places
+    board.parent.mkdir()
+    board.touch()
+    assert status_socket.socket_to_read() == status_socket.default_socket() == board, "who may write there"
+    monkeypatch.setattr(os, "access", lambda *_: False)  # the folder is the service's alone
+    assert status_socket.socket_to_read() == board
+    assert status_socket.default_socket() == own, "where a twin of his own puts it"
+    own.touch()
+    assert status_socket.socket_to_read() == own, "and where he finds that"
+
+
+def test_who_may_not_ask_is_told_how_he_may(tmp_path, monkeypatch):
+    class Refusing(socket.socket):
+        def connect(self, _address):
+            raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(status_socket.socket, "socket", Refusing)
+    with pytest.raises(HardwareError, match=r"you may not ask the daemon at .*: use sudo, or .*adduser"):
+        read_status(tmp_path / "status.sock")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import socket
 import subprocess
@@ -85,6 +86,44 @@ def test_one_thing_wrong_is_found(status, check, change, level):
     assert finding.level is level
     assert finding.next_step
     assert "None" not in finding.evidence
+
+
+def held(text, refused="", cfgcnt=0):
+    return {
+        "configuration": {
+            "file": "current",
+            "sha256": hashlib.sha256(text).hexdigest(),
+            "loads": 1,
+            "refused": refused,
+        },
+        "stream": {"cfgcnt": cfgcnt},
+    }
+
+
+@pytest.mark.parametrize(
+    ("holds", "level", "words"),
+    [
+        (held(b"a file", cfgcnt=3), Level.OK, "current, change 3"),
+        (held(b"another file"), Level.WARN, "as it was when it read it"),
+        (held(b"a file", refused="rpmu.toml:2: no"), Level.FAIL, "rpmu.toml:2: no"),
+    ],
+)
+def test_the_configuration_that_the_daemon_goes_by(status, tmp_path, holds, level, words):
+    (tmp_path / "rpmu.toml").write_bytes(b"a file")
+    examined = replace(subject(status), config_file=tmp_path / "rpmu.toml")
+    finding = running.held_configuration(holds, examined)
+    assert finding.level is level
+    assert words in finding.evidence
+    assert running.held_configuration(status, examined) is None, "this one was not started by the command line"
+
+
+def test_a_second_pps_input_is_looked_for_where_it_is_configured(status):
+    config = default()
+    wired = replace(subject(status), config=replace(config, sampling=replace(config.sampling, pps_pin=14)))
+    assert running.second_pps(status, subject(status)) is None
+    assert running.second_pps(status, wired).level is Level.WARN
+    seen = running.second_pps(changed(status, {"time": {"other_input_ns": 12.0}}), wired)
+    assert (seen.level, seen.evidence) == (Level.OK, "the inputs differ by +12 ns")
 
 
 def test_a_certificate_is_seen(status):
