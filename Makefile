@@ -41,6 +41,7 @@ run: setup ## the whole PMU on the digital twin: PDCs connect to 127.0.0.1:4712 
 
 test: setup lint ## every test that needs no board, and lint before them (PYTEST='-k name' narrows)
 	@scripts/system-packages
+	@scripts/unpacked-package openssh-server libwrap0
 	@$(BIN)/python -m pytest -n auto --dist loadgroup $(PYTEST)
 
 lint: setup ## ruff and mypy --strict

@@ -19,9 +19,7 @@ HELP = "Examine this machine from the kernel to the PDC: what is wrong, by what 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("--config", type=Path, metavar="FILE", help="default: the one the daemon reads")
-    parser.add_argument(
-        "--socket", type=Path, metavar="PATH", help="of the daemon (default: service's, else your own)"
-    )
+    parser.add_argument("--socket", type=Path, metavar="PATH", help="of the daemon (default: service's, else your own)")
     parser.add_argument("--fix-pin", metavar="PIN", help="header pin of the receiver's FIX output, e.g. P9_12")
     parser.add_argument("--root", type=Path, default=Path("/"), metavar="DIR", help="examine another file system")
     parser.add_argument("--json", action="store_true", help="one JSON object")

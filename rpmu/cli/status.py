@@ -15,9 +15,7 @@ HELP = "Show how the daemon on this machine is: time, sampling, losses, PDCs."
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument(
-        "--socket", type=Path, metavar="PATH", help="of the daemon (default: service's, else your own)"
-    )
+    parser.add_argument("--socket", type=Path, metavar="PATH", help="of the daemon (default: service's, else your own)")
     parser.add_argument("--json", action="store_true", help="everything, as one JSON object")
     parser.add_argument("--require-lock", action="store_true", help="end with 5 unless the time is locked")
 

@@ -215,7 +215,8 @@ def _sorted(name: tuple[str, ...], words: Sequence[str]) -> tuple[list[str], lis
 
 def _steps(name: tuple[str, ...], options: list[str], arguments: list[str], board: Board) -> Iterator[Step]:
     words = (*board.rpmu, *name, *options)
-    store, reload = ("--store", str(board.store)), ("--reload", board.reload)
+    store = ("--store", str(board.store))
+    reload = ("--reload", board.reload, "--socket", str(board.socket))
     match name:
         case ("logs",):
             lines = options[-1] if options else "100"

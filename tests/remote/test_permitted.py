@@ -138,7 +138,7 @@ def test_only_changes_are_changes():
 def test_the_administrator_cannot_choose_store_or_reload():
     for line in ("config apply -", "config rollback 3", "config set a.b=1"):
         words = permit(line, BOARD).steps[-1].words
-        assert words[-2:] == ("--reload", BOARD.reload)
+        assert words[-4:] == ("--reload", BOARD.reload, "--socket", str(BOARD.socket))
         assert words[words.index("--store") + 1] == str(BOARD.store)
 
 
