@@ -401,6 +401,7 @@ class Daemon:
             lost_before_restart=self._earlier.lost,
             pru_restarts=self._restarts,
             reference=pipeline.reference.status if pipeline.reference is not None else None,
+            warmed_by_k=pipeline.calibration.warmed_by_k,
             calibrated=pipeline.calibrated,
             calibration=self._calibration.origin,
         )

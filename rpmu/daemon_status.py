@@ -64,6 +64,7 @@ class DaemonStatus:
         pru_restarts: times the firmware had to be started again; `time` and `ring` count from the last one ...
         lost_before_restart: ... and this is what was lost in the ring before it.
         reference: what the converter's reference channel says, if there is one.
+        warmed_by_k: how much warmer than at its calibration the front end is, where a sensor is read.
         calibrated: a certificate that holds stands behind the numbers.
         calibration: which one, or why none, in words.
     """
@@ -80,6 +81,7 @@ class DaemonStatus:
     pru_restarts: int
     lost_before_restart: int = 0
     reference: ReferenceStatus | None = None
+    warmed_by_k: float | None = None
     calibrated: bool = False
     calibration: str = ""
 

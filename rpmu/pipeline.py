@@ -31,6 +31,7 @@ from rpmu.estimate.reports import Report, positive_sequence_of
 from rpmu.estimate.settings import EstimatorSettings
 from rpmu.input_level import InputLevel, InputStatus, extremes
 from rpmu.measurement import Measurement
+from rpmu.thermometer import TemperatureTerm
 from rpmu.timing import TimeMap
 from rpmu.timing.source import TimeSource
 from rpmu.timing.status import TimeStatus, status_word
@@ -57,6 +58,7 @@ class Calibration:
         site_angle_rad: what the place turns the angle by, taken off every phasor.
         reference_v: the last channel is not mains but this known voltage, by which the converter's full scale is
             measured and divided out; None for no such channel.
+        temperature: what the front end does as it gets warmer, where a sensor is read.
         origin: which certificate or profile this is, in words.
     """
 
@@ -69,18 +71,25 @@ class Calibration:
     levels: tuple[LevelResponse, ...] = ()
     site_angle_rad: float = 0.0
     reference_v: float | None = None
+    temperature: TemperatureTerm | None = None
     origin: str = "nominal"
 
     def corrected(self, phasors: list[complex]) -> list[complex]:
-        """Phasors of the channels, one each, with level tables and the site's angle taken off."""
+        """Phasors of the channels, one each, with level tables, warmth and the site's angle taken off."""
         if self.levels:
             volts = np.nan_to_num(np.abs(phasors))  # of invalid reports, which stay NaN
             gains = [complex(level(volts[i : i + 1])[0]) for i, level in enumerate(self.levels)]
             phasors = [phasor / gain for phasor, gain in zip(phasors, gains, strict=True)]
-        if self.site_angle_rad:
+        if self.site_angle_rad or self.temperature is not None:
             turn = cmath.exp(-1j * self.site_angle_rad)
+            turn /= self.temperature.factor() if self.temperature is not None else 1.0
             phasors = [phasor * turn for phasor in phasors]
         return phasors
+
+    @property
+    def warmed_by_k(self) -> float | None:
+        """How much warmer than at its calibration the front end is; None if nobody knows."""
+        return self.temperature.kelvin if self.temperature is not None else None
 
     def expired(self, time_ns: int) -> bool:
         """Whether the certificate no longer holds at this UTC."""

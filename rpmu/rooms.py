@@ -23,6 +23,7 @@ from rpmu.estimate import Estimator, EstimatorSettings
 from rpmu.pipeline import Calibration
 from rpmu.serve import AccessList, Endpoint, Limits, ServerSettings, SpontaneousTarget, TlsSettings, parse_address
 from rpmu.serve.contents import stream_configuration
+from rpmu.thermometer import TemperatureTerm, Thermometer
 from rpmu.timing.leap import LeapSchedule, parse_leap_file
 from rpmu.timing.settings import TimingSettings
 
@@ -164,8 +165,18 @@ def _certified(config: Config, certificate: Certificate, serial: str | None) -> 
         levels=tuple(c.level_response for c in channels) if any(c.level_v for c in channels) else (),
         site_angle_rad=math.radians(certificate.site.angle_offset_deg),
         reference_v=reference_v(config),
+        temperature=_temperature(config, certificate),
         origin=summary(certificate),
     )
+
+
+def _temperature(config: Config, certificate: Certificate) -> TemperatureTerm | None:
+    """The certificate's temperature terms, if it has any and a sensor is named."""
+    told, terms = config.calibration, certificate.temperature
+    if told.temperature_file is None or not (terms.gain_ppm_per_k or terms.phase_deg_per_k):
+        return None
+    sensor = Thermometer(Path(told.temperature_file), told.temperature_scale)
+    return TemperatureTerm(terms.reference_c, 1e-6 * terms.gain_ppm_per_k, math.radians(terms.phase_deg_per_k), sensor)
 
 
 def _midnight_ns(day: date) -> int:

@@ -72,6 +72,7 @@ def as_lines(status: Mapping[str, Any]) -> list[str]:
         *([] if reference is None else [f"reference   {_reference(reference)}"]),
         f"reports     {status['reports']}, {status['invalid_reports']} of them invalid",
         f"calibration {'' if status['calibrated'] else 'NOT CALIBRATED: '}{status['calibration']}",
+        *([] if status["warmed_by_k"] is None else [f"warmth      {status['warmed_by_k']:+.1f} K since calibration"]),
         f"PDCs        {server['streaming']} streaming, {server['clients']} connected, "
         f"{server['frames_published']} frames, {server['frames_failed']} not delivered",
     ]

@@ -183,7 +183,7 @@ class Adc:
 
 @dataclass(frozen=True)
 class Temperature:
-    """Temperature terms of the front end. No sensor is read yet, so the daemon does not apply them.
+    """Temperature terms of the front end; the daemon applies them where a sensor is configured.
 
     Attributes:
         reference_c: temperature at which the rest of the certificate holds.

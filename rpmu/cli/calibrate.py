@@ -26,6 +26,7 @@ from rpmu.calibrate.readings import Base
 from rpmu.calibrate.record import Reference, Site
 from rpmu.calibrate.session import Session, Target
 from rpmu.calibrate.show import certificate_lines, summary
+from rpmu.calibrate.warmth import with_temperature_terms
 from rpmu.cli.calibrate_options import configure
 from rpmu.cli.calibrate_self_test import run_self_test
 from rpmu.cli.running import run_until_told
@@ -48,7 +49,7 @@ CONNECT = {
 
 def run(args: argparse.Namespace) -> int:
     """Run the subcommand."""
-    plain = {"show": _show, "history": _history, "export": _export}
+    plain = {"temperature": _temperature, "show": _show, "history": _history, "export": _export}
     if args.tool in plain:
         return plain[args.tool](args)
     if args.tool == "self-test":
@@ -205,6 +206,17 @@ def _finish_verification(args: argparse.Namespace, base: Base, session: Session)
     if not args.json:
         print(f"{'passed' if passed else 'FAILED'}: limit {args.limit:g} % TVE")
     return 0 if passed else 1
+
+
+def _temperature(args: argparse.Namespace) -> int:
+    history = [certificate for _, certificate in read_history(args.history)]
+    path, certificate = add_to_history(args.history, with_temperature_terms(history, datetime.now(UTC).date()))
+    terms = certificate.temperature
+    print(
+        f"{terms.gain_ppm_per_k:+.2f} ppm/K and {terms.phase_deg_per_k:+.5f} degrees/K about {terms.reference_c:g} °C: "
+        f"written to {path}; set [calibration] temperature_file to the sensor"
+    )
+    return 0
 
 
 def _show(args: argparse.Namespace) -> int:

@@ -33,6 +33,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     dmm.add_argument("--volts", type=float, required=True, metavar="V", help="what the multimeter reads, RMS")
     dmm.add_argument("--readings", type=int, default=1, metavar="N", help=argparse.SUPPRESS)
     _add_self_test(tools.add_parser("self-test", help="tones from the board into its own filter: f0, Q, delay, skew"))
+    warmth = tools.add_parser("temperature", help="temperature terms from calibrations at different temperatures")
+    warmth.add_argument("--history", type=Path, default=HISTORY, metavar="FOLDER", help=f"default: {HISTORY}")
     verify = tools.add_parser("verify", help="the running PMU with its certificate, at points no fit has seen")
     _add_measuring(verify)
     _add_generator(verify, "three")

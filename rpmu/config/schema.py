@@ -185,6 +185,15 @@ class Calibration:
     serial: str | None = setting(
         None, "Serial of this device, where the board's device tree has none or a wrong one.", example="1234BBBK5678"
     )
+    temperature_file: str | None = setting(
+        None,
+        "File of the kernel with the temperature at the front end, for the certificate's temperature terms; leave it "
+        "out where there is no sensor.",
+        example="/sys/class/hwmon/hwmon0/temp1_input",
+    )
+    temperature_scale: float = setting(
+        0.001, "Degrees Celsius per unit of that file: hwmon, IIO and 1-Wire have thousandths.", low=1e-6, high=1.0
+    )
     allow_uncalibrated: bool = setting(
         False, "Run on the nominal profile where there is no certificate; data is then marked as test data in STAT."
     )

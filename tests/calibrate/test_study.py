@@ -9,6 +9,8 @@ from rpmu.calibrate.profile import load_profile
 from rpmu.calibrate.readings import Base
 from rpmu.twin.crystal import CrystalSettings
 from rpmu.twin.tolerance import CODES, INL_LSB, non_linearity, unit_of
+from tests.calibrate.budget import PAGE as BUDGET_PAGE
+from tests.calibrate.budget import contributions, measured
 from tests.calibrate.device import Device, Tone
 from tests.calibrate.study import BEGIN, END, PAGE, UNSEEN, coverage, level_coverage, percentile, plot, study, tables
 from tests.e2e.rig import run_chain
@@ -99,3 +101,22 @@ def test_a_non_linearity_is_what_it_says():
     assert np.abs(table).max() == pytest.approx(1.5)
     assert table[[0, -1]] == pytest.approx(0, abs=1e-9), "by its end points"
     assert INL_LSB[0] <= max(map(abs, unit_of(PROFILE, 9).adc.inl_lsb)) <= INL_LSB[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "high"),
+    [("nothing but", 0.0, 0.002), ("transformer 20 K warmer", 0.44, 0.50), ("front end and converter", 0.0, 0.01)],
+)
+def test_lines_of_the_budget(name, low, high):
+    """Three lines on the full twin, against their computed values and the table of the page."""
+    line = next(c for c in contributions() if c.name.startswith(name))
+    mean, worst = measured(line, 120, 8.0)
+    assert low <= mean <= high
+    assert worst - mean < 0.01
+    row = next(row for row in BUDGET_PAGE.read_text().splitlines() if row.startswith(f"| {line.name} |"))
+    assert float(row.split("|")[2].split(",")[0]) == pytest.approx(mean, abs=0.005)
+
+
+def test_the_page_has_every_line_of_the_budget():
+    text = BUDGET_PAGE.read_text()
+    assert [c.name for c in contributions() if f"| {c.name} |" not in text] == []

@@ -57,6 +57,7 @@ def test_units_are_in_the_names():
     """A number whose meaning has a dimension carries it; the rest are counts, ids and register values."""
     plain = {"idcode", "phases", "ain", "adc_clkdiv", "decimation", "pps_ain", "pps_pin", "measure_scans", "baud_rate"}
     plain |= {"udp_data_port", "multicast_ttl", "time_base", "sync_version", "max_clients", "max_clients_per_address"}
+    plain |= {"temperature_scale"}
     for _, cls, item in every_setting():
         if typing.get_type_hints(cls)[item.name] in (int, float) and item.name not in plain:
             units = ("_hz", "_v", "_s", "_ns", "_per_s", "_counts", "_bytes", "_adc_clocks")
