@@ -107,6 +107,13 @@ def test_a_second_start_changes_nothing(board):
     assert tree(board.root) == before
 
 
+def test_what_was_configured_since_stays(board):
+    run(board, SETUP)
+    board.apply_configuration(board.configuration().replace("idcode = 17", "idcode = 18"))
+    assert run(board, SETUP)[1]
+    assert in_force(board).station.idcode == 18
+
+
 def test_after_a_power_cut_before_the_end_it_is_done_again(board):
     run(board, SETUP)
     before = tree(board.root)

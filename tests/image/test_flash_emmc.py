@@ -49,10 +49,12 @@ def source(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def target(tmp_path):
-    """An eMMC that was used before."""
+def target(tmp_path, source):
+    """An eMMC that was flashed before."""
     path = tmp_path / "emmc"
-    path.write_bytes(b"old!" * (16 * MIB))
+    content = bytearray(b"old!" * (16 * MIB))
+    content[:512] = source.read_bytes()[:512]
+    path.write_bytes(content)
     return path
 
 

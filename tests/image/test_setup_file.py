@@ -129,6 +129,7 @@ def test_what_editors_do_is_forgiven(encode):
             "admin_key 'ssh-ed25519 AAAA me' is no public key; it must be one whole line",
         ),
         (f"login_key = ssh-rsa {BLOB}", "is no public key"),
+        (f"admin_key = ssh-ed25519 {BLOB[:20]}", "is no public key"),
         ("admin_key = -----BEGIN OPENSSH PRIVATE KEY-----", "is no public key"),
     ],
 )
