@@ -62,11 +62,13 @@ def host_mirrors() -> Mirrors:
     """
     targets = run(["apt-get", "indextargets", "--format", "$(LABEL)|$(REPO_URI)", "Created-By: Packages"])
     known = dict(line.partition("|")[::2] for line in reversed(targets.splitlines()))
-    main = os.environ.get("MIRROR") or known.get("Debian")
+    named = os.environ.get("MIRROR")
+    main = named or known.get("Debian")
     if not main:
         raise ToolError("this machine's apt knows no Debian mirror: name one, as in `make image MIRROR=http://...`")
     beside = re.sub(r"/debian/?$", "/debian-security", main)
-    return Mirrors(main, os.environ.get("SECURITY_MIRROR") or known.get("Debian-Security") or beside)
+    security = None if named else known.get("Debian-Security")
+    return Mirrors(main, os.environ.get("SECURITY_MIRROR") or security or beside)
 
 
 class Archive:
@@ -149,8 +151,9 @@ class Archive:
             lost = re.search(r"E: (Version '\S+' for '\S+' was not found|Unable to locate package \S+)", str(error))
             if lost is None:
                 raise ImageError(f"packages of the lock file cannot be fetched; {complaint or error}") from error
-            reason = f" ({complaint})" if complaint else ""
-            raise LockError(f"the archive no longer has what is locked, {lost[1]}{reason}: {RENEW}") from error
+            if complaint:
+                raise ImageError(f"the archive's lists cannot all be read ({complaint}), and {lost[1]}") from error
+            raise LockError(f"the archive no longer has what is locked, {lost[1]}: {RENEW}") from error
 
 
 def _from_line(use: str, match: re.Match[str]) -> Package:
