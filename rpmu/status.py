@@ -43,7 +43,7 @@ def as_object(status: DaemonStatus) -> dict[str, Any]:
 def as_lines(status: Mapping[str, Any]) -> list[str]:
     """The object in words, one fact a line."""
     time, ring, server = status["time"], status["ring"], status["server"]
-    reference = status["reference"]
+    reference, stream = status["reference"], status["stream"]
     counters = time["counters"]
     return [
         f"time        {time['state']}: {time['reason']}",
@@ -73,6 +73,15 @@ def as_lines(status: Mapping[str, Any]) -> list[str]:
         f"reports     {status['reports']}, {status['invalid_reports']} of them invalid",
         f"calibration {'' if status['calibrated'] else 'NOT CALIBRATED: '}{status['calibration']}",
         *([] if status["warmed_by_k"] is None else [f"warmth      {status['warmed_by_k']:+.1f} K since calibration"]),
+        "stream      "
+        + _joined(
+            f"{stream['name']} (IDCODE {stream['idcode']})",
+            f"class {stream['performance_class']}",
+            _rate(stream["reporting_rate_per_s"]),
+            f"configuration change {stream['cfgcnt']}",
+            _number(stream["change_in_s"], "the next one in {:.0f} s"),
+        ),
+        *_configuration(status.get("configuration")),
         f"PDCs        {server['streaming']} streaming, {server['clients']} connected, "
         f"{server['frames_published']} frames, {server['frames_failed']} not delivered",
     ]

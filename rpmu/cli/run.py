@@ -14,13 +14,14 @@ from pathlib import Path
 from rpmu import rooms
 from rpmu.acquire.detect import detect_link
 from rpmu.acquire.gps_port import SerialGpsPort
+from rpmu.acquire.link import PruLink
 from rpmu.acquire.recording import Recorder
 from rpmu.acquire.replay import ReplayLink
 from rpmu.cli.running import add_for_option, on_hangup, run_until_told
 from rpmu.config import Config
 from rpmu.config.effects import needs_restart
 from rpmu.daemon import Daemon
-from rpmu.errors import InputError
+from rpmu.errors import HardwareError, InputError
 from rpmu.pipeline import Calibration
 from rpmu.reloading import Loaded, Reloader
 from rpmu.serve.status_socket import StatusSocket, default_socket
@@ -116,11 +117,34 @@ async def _run_replay(
     return await _serve(daemon, reloader, notifier, stop, lambda: replay.finished)
 
 
+def _hardware(config: Config) -> tuple[PruLink, SerialGpsPort | None]:
+    """The PRU and the receiver.
+
+    Raises:
+        HardwareError: with all that is missing, so that it can be mended in one go.
+    """
+    link, gps, missing = None, None, []
+    try:
+        link = detect_link(config.sampling.pru_link)
+    except HardwareError as error:
+        missing.append(str(error))
+    try:
+        gps = _open_gps(config)
+    except HardwareError as error:
+        missing.append(str(error))
+    if link is None or missing:
+        if gps is not None:
+            gps.close()
+        raise HardwareError("\n".join(missing))
+    return link, gps
+
+
 async def _run_board(
     loaded: Loaded, args: argparse.Namespace, stop: asyncio.Event, recorder: Recorder | None
 ) -> Loaded | None:
-    config, link = loaded.config, detect_link(loaded.config.sampling.pru_link)
-    gps, calibration = _open_gps(config), _calibration(config)
+    config = loaded.config
+    link, gps = _hardware(config)
+    calibration = _calibration(config)
     daemon = Daemon(config, calibration, link, gps, asyncio.sleep, recorder=recorder, open_gps=_open_gps)
     notifier = Notifier()
     reloader = Reloader(daemon, loaded, lambda: _loaded(args), _calibration, notifier, needs_restart)

@@ -72,7 +72,17 @@ def test_the_object_is_json_and_the_lines_are_readable():
     lines = as_lines(whole)
     assert lines[0].startswith("time        locked")
     assert any("satellites" in line for line in lines)
+    assert "stream      RPMU (IDCODE 1), class M, 60 reports/s, configuration change 0" in lines
     assert not any("None" in line or "nan" in line for line in lines)
+
+
+def test_a_refused_configuration_and_an_announced_change_are_shown():
+    whole = as_object(run_chain(7, source="nominal").status)
+    whole["stream"] |= {"change_in_s": 12.0, "reporting_rate_per_s": -10}
+    whole["configuration"] = {"file": "/etc/rpmu/rpmu.toml", "sha256": "", "loads": 1, "refused": "line 3: no"}
+    lines = as_lines(whole)
+    assert any("a report in 10 s, configuration change 0, the next one in 12 s" in line for line in lines)
+    assert "config      /etc/rpmu/rpmu.toml; the last one was REFUSED: line 3: no" in lines
 
 
 def test_what_json_lacks_is_null():
