@@ -5,6 +5,7 @@ The rooms do not know the configuration file, and the file's schema does not kno
 
 from __future__ import annotations
 
+import logging
 import math
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -27,6 +28,9 @@ from rpmu.thermometer import TemperatureTerm, Thermometer
 from rpmu.timing.leap import LeapSchedule, parse_leap_file
 from rpmu.timing.settings import TimingSettings
 
+log = logging.getLogger(__name__)
+
+SYSTEM_LEAP_FILES = ("/usr/share/zoneinfo/leap-seconds.list", "/usr/share/zoneinfo/leapseconds")
 NS_PER_DAY = 86_400 * 1_000_000_000
 DEFAULT_PROFILES = {50: "reference-a-230v", 60: "reference-a-120v"}
 
@@ -96,14 +100,24 @@ def _pps_input(config: Config) -> Literal["adc", "pin"]:
 
 
 def leap_schedule(config: Config) -> LeapSchedule:
-    """Known leap seconds.
+    """Known leap seconds: of the configured file, or of the system's own (tzdata), where it has one.
 
     Raises:
-        InputError: the file cannot be read or is not a leap-second list.
+        InputError: the configured file cannot be read or is not a leap-second list.
     """
     name = config.time.leap_second_file
-    if name is None:
-        return LeapSchedule()
+    if name is not None:
+        return _leap_file(name)
+    for name in SYSTEM_LEAP_FILES:
+        if Path(name).is_file():
+            try:
+                return _leap_file(name)
+            except InputError as error:
+                log.warning("%s; going on without", error)
+    return LeapSchedule()
+
+
+def _leap_file(name: str) -> LeapSchedule:
     try:
         return parse_leap_file(Path(name).read_text(encoding="ascii"))
     except (OSError, UnicodeDecodeError) as error:

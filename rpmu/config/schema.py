@@ -163,7 +163,9 @@ class Time:
         26_500.0, "Error bound above which holdover ends and the time is called unlocked.", low=100.0, high=1e9
     )
     leap_second_file: str | None = setting(
-        None, "List of leap seconds in the IERS/NIST format.", example="/usr/share/zoneinfo/leap-seconds.list"
+        None,
+        "List of leap seconds, IERS/NIST or tzdata format; leave it out for the system's own (tzdata).",
+        example="/usr/share/zoneinfo/leap-seconds.list",
     )
 
 

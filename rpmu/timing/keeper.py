@@ -223,6 +223,8 @@ class TimeKeeper:
         self._receiver.take(sentence, self._now_s)
         if shows_no_date(sentence):
             self._namer.saw_no_date()
+        if sentence.leaps_known is not None:
+            self._namer.leaps_known(sentence.leaps_known, self._now_s)
         vouched = sentence.valid if sentence.valid is not None else bool(self._receiver.fix)
         if sentence.time is None or not vouched or not self._clock.running:
             return

@@ -8,7 +8,8 @@ late beside others cannot move the name to the "previous second".
 
 Once there is a name it does not follow the receiver blindly. A receiver that insists on another second makes the name
 disputed, at once; only after a while is it believed, and then whole seconds are not trusted for as long as a GPS
-needs to send its leap second count (12.5 min). The same holds for a receiver seen to start cold, without a date.
+needs to send its leap second count (12.5 min), or until it says that it has it (a u-blox does). The same holds for a
+receiver seen to start cold, without a date.
 
 A leap second can end any month. Where no leap-second file speaks for a month's end, nothing tells of one beforehand: so
 the name is in doubt from just before that midnight until the receiver has named a second after it and agrees. There, a
@@ -29,6 +30,7 @@ from rpmu.timing.settings import TimingSettings
 from rpmu.timing.start import SECOND_NS
 
 WINDOW = 8  # epochs
+KNOWN_CONFIRM_S = 10.0  # after the receiver has learnt the leap seconds, all epochs of the window are right ones
 SAME_NS = 750_000_000  # differences further apart than this name different seconds
 MAJORITY = 0.6
 LEAP_REACH_S = 30  # a step this soon after the midnight of a new month may be a leap second
@@ -112,6 +114,7 @@ class SecondNamer:
         self._confirmed = False  # the name, by a warm receiver or by waiting
         self._confirm_at_s = math.inf
         self._disputed_since_s: float | None = None
+        self._leaps_known_s: float | None = None  # since when the receiver says that it has them from the sky
         self._agreed_utc = 0  # the latest second that the receiver and we named alike
         self._repeated = False  # the receiver just gave a second the name of the one before
 
@@ -124,11 +127,19 @@ class SecondNamer:
         open_ = self._agreed_utc <= midnight and not self.leaps.speaks_for(midnight)
         return Trust.LEAP_OPEN if open_ else Trust.TRUSTED
 
+    def leaps_known(self, known: bool, now_s: float) -> None:
+        """The receiver says whether it has its leap seconds from the sky, or only those of its firmware."""
+        if not known:
+            self.saw_no_date()
+        elif self._leaps_known_s is None:
+            self._leaps_known_s = now_s
+            self._confirm_at_s = min(self._confirm_at_s, now_s + KNOWN_CONFIRM_S)
+
     def saw_no_date(self) -> None:
         """The receiver does not know the date: its next time may lack the leap seconds."""
         if not self._cold:
             self._vote.clear()
-        self._cold, self._confirm_at_s = True, math.inf
+        self._cold, self._confirm_at_s, self._leaps_known_s = True, math.inf, None
 
     def restart(self) -> None:
         """The local scale moved by a part of a second: earlier arrivals say nothing any more."""
@@ -199,7 +210,9 @@ class SecondNamer:
             self._disputed_since_s = now_s
         if now_s - self._disputed_since_s < self._patience_s():
             return 0
-        self._confirm_at_s = self._confirm_at_s if self._cold else now_s + self._settings.confirm_s
+        if not self._cold:
+            known = self._leaps_known_s is not None
+            self._confirm_at_s = now_s + (KNOWN_CONFIRM_S if known else self._settings.confirm_s)
         self._take(voted, utc)
         self._confirmed = False
         return step

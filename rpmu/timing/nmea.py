@@ -61,6 +61,8 @@ class Sentence:
         dimensions: 1 none, 2 or 3 (GSA); None otherwise.
         satellites: used (GGA); None otherwise.
         hdop: horizontal dilution of precision (GGA, GSA); None otherwise.
+        tdop: time dilution of precision (PUBX,00); None otherwise.
+        leaps_known: whether the receiver has its leap seconds from the sky (PUBX,04); None otherwise.
     """
 
     kind: str
@@ -73,6 +75,8 @@ class Sentence:
     dimensions: int | None = None
     satellites: int | None = None
     hdop: float | None = None
+    tdop: float | None = None
+    leaps_known: bool | None = None
 
 
 class SentenceSplitter:
@@ -187,7 +191,7 @@ def parse(body: str, scan: int, not_before: int = 0) -> Sentence:
     """
     address, *fields = body.split(",")
     if address.startswith("P"):
-        return Sentence(address, "P", scan, tuple(fields))
+        return Sentence(address, "P", scan, tuple(fields), **(_pubx(fields) if address == "PUBX" else {}))
     talker, kind = address[:-3], address[-3:]
     reader = {"RMC": _rmc, "GGA": _gga, "GSA": _gsa, "ZDA": _zda}.get(kind)
     found = reader(_named(body), not_before) if reader and len(talker) == 2 else {}
@@ -237,6 +241,16 @@ def _gga(raw: dict[str, str], _not_before: int) -> dict[str, Any]:
 
 def _gsa(raw: dict[str, str], _not_before: int) -> dict[str, Any]:
     return {"dimensions": _integer(raw["mode_fix_type"]), "hdop": _decimal(raw["hdop"])}
+
+
+def _pubx(fields: list[str]) -> dict[str, Any]:
+    """u-blox' own: 00 has the dilution of precision in time, 04 marks leap seconds of the firmware with a D."""
+    if fields[:1] == ["00"] and len(fields) > 16:
+        return {"tdop": _decimal(fields[16])}
+    if fields[:1] == ["04"] and len(fields) > 5 and fields[5]:
+        _numbers(fields[5].removesuffix("D"), 2)
+        return {"leaps_known": not fields[5].endswith("D")}
+    return {}
 
 
 def _numbers(text: str, *widths: int) -> list[int]:

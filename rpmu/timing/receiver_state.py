@@ -17,6 +17,7 @@ class ReceiverState:
         dimensions: 1 none, 2 or 3; 0 if it does not say.
         satellites: used, None if it does not say.
         hdop: None if it does not say.
+        tdop: likewise.
         heard_s: when the last sentence that says whether there is a fix came.
     """
 
@@ -25,6 +26,7 @@ class ReceiverState:
         self.dimensions = 0
         self.satellites: int | None = None
         self.hdop: float | None = None
+        self.tdop: float | None = None
         self.heard_s = -math.inf
 
     def take(self, sentence: Sentence, now_s: float) -> None:
@@ -40,10 +42,12 @@ class ReceiverState:
             self.satellites = sentence.satellites
         if sentence.hdop is not None:
             self.hdop = sentence.hdop
+        if sentence.tdop is not None:
+            self.tdop = sentence.tdop
 
     def pps_sigma_ns(self, base_ns: float) -> float:
         """Standard uncertainty of the PPS, ns: worse with the geometry of the satellites."""
-        spread = min(max(self.hdop or 1.0, 1.0), WORST_HDOP)
+        spread = min(max(self.hdop or 1.0, self.tdop or 1.0, 1.0), WORST_HDOP)
         return base_ns * (spread if self.dimensions != 2 else max(spread, 3.0))  # in 2D the height error is time error
 
     def silent(self, now_s: float, timeout_s: float) -> bool:

@@ -80,6 +80,19 @@ def test_gga_gsa_zda():
     assert parse("GPZDA,,,,,,", 0).time is None
 
 
+def test_pubx():
+    navigation = (
+        "PUBX,00,081350.00,4717.113210,N,00833.915187,E,546.589,G3,2.1,2.0,0.007,77.52,0.007,,0.92,1.19,0.77,9,0,0"
+    )
+    assert parse(navigation, 0).tdop == 0.77
+    assert parse("PUBX,04,073731.00,091202,113851.00,1196,15D,1930035,-2660.664,43,", 0).leaps_known is False
+    assert parse("PUBX,04,073731.00,091202,113851.00,1196,18,1930035,-2660.664,43,", 0).leaps_known is True
+    assert parse("PUBX,04,,,,,,,,,", 0).leaps_known is None
+    assert parse("PUBX,00", 0).tdop is None
+    with pytest.raises(ValueError, match="digits"):
+        parse("PUBX,04,073731.00,091202,113851.00,1196,-1D", 0)
+
+
 @pytest.mark.parametrize("weeks", [0, 1, 2])
 def test_week_rollover_is_taken_off(weeks):
     time = parse(GOOD, 0, not_before=SECOND + weeks * ROLLOVER_S).time

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,6 +16,7 @@ from rpmu.timing import TimeKeeper, TimingSettings
 from rpmu.timing.nmea import NmeaStream, Sentence
 from tests.timing.simulator import INFO
 
+REPOSITORY = Path(__file__).parents[2]
 LOGS = Path(__file__).parent.parent / "data" / "nmea"
 NAMES = sorted(path.stem for path in LOGS.glob("*.log"))
 NOT_BEFORE = 1_262_304_000 - 365 * 86_400 * 2  # 2008: the logs are old, but later than this
@@ -65,6 +69,28 @@ def test_log_through_a_pty_gives_the_golden_result(name):
         os.close(master)
         os.close(slave)
     assert report(sentences, stream) == (LOGS / "golden" / f"{name}.txt").read_text()
+
+
+@pytest.mark.parametrize("version", ["1.15.0", "1.19.0"])  # Debian 12's and Debian 13's
+def test_both_versions_of_pynmea2_give_the_golden_results(version):
+    """Each in a folder of its own, which another interpreter finds before anything that is installed."""
+    folder = REPOSITORY / ".cache" / f"pynmea2-{version}"
+    if not (folder / "pynmea2").is_dir():
+        install = ["install", "--quiet", "--no-deps", "--target", str(folder), f"pynmea2=={version}"]
+        made = subprocess.run([sys.executable, "-m", "pip", *install], capture_output=True, text=True, check=False)
+        if made.returncode:
+            pytest.skip(f"pip cannot install pynmea2 {version}: {made.stderr.strip().splitlines()[-1]}")
+    program = (
+        "import json, pynmea2; from tests.timing.test_nmea_logs import NAMES, read_directly; "
+        "print(json.dumps([pynmea2.__version__, pynmea2.__file__, {name: read_directly(name) for name in NAMES}]))"
+    )
+    environment = os.environ | {"PYTHONPATH": f"{folder}:{REPOSITORY}"}
+    run = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True, cwd=REPOSITORY
+    )
+    found, file, results = json.loads(run.stdout)
+    assert (found, Path(file).parent.parent) == (version, folder)
+    assert results == {name: (LOGS / "golden" / f"{name}.txt").read_text() for name in NAMES}
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -339,6 +339,31 @@ def test_307_a_receiver_that_proved_itself_is_not_called_cold_any_more():
     assert 120 < jump < 135
 
 
+@pytest.mark.parametrize("learns_at", [80, 1000])
+def test_308_receiver_that_says_whether_it_has_its_leap_seconds(learns_at):
+    """A u-blox marks those of its firmware: no waiting once it has learnt them, and no trust before."""
+
+    def ublox(k, utc, data):
+        leaps = f"{18 if k >= learns_at else 16:02d}{'' if k >= learns_at else 'D'}"
+        return data + with_checksum(f"PUBX,04,073731.00,091202,113851.00,1196,{leaps},1930035,-2660.664,43,")
+
+    world = World(seconds=150, sentences=ublox, nmea_error_s=lambda k: 2 if k < learns_at else 0)
+    record = judged(world)
+    assert not record.in_sync[record.t < learns_at].any()
+    assert record.msg_tq[record.t < min(learns_at, 150)].min() == 0xF
+    assert record.in_sync[record.t > learns_at + 15].all()
+
+
+def test_309_time_dilution_of_a_u_blox_counts():
+    def ublox(k, utc, data):
+        values = "A,4717.113,N,00833.915,E,546.589,G3,2.1,2.0,0.007,77.52,0.007,,0.92,1.19,8.00,9,0,0"
+        return data + with_checksum(f"PUBX,00,081350.00,{values.removeprefix('A,')}")
+
+    record = judged(World(seconds=60, sentences=ublox))
+    plain = judged(World(seconds=60))
+    assert record.sigma_ns[-1] > 3 * plain.sigma_ns[-1]
+
+
 def test_308_warm_start_with_known_date_needs_no_waiting():
     record = judged(World(seconds=40, fix=lambda k: k >= 10, pps=lambda k: k >= 10))
     assert record.first_lock() < 20
