@@ -190,7 +190,8 @@ class ClockFilter:
         residual = (second * SECOND_NS - self._local_ns) - at_edge_ns
         if not half_width_ns and abs(residual) < LINE_TOLERANCE_NS:
             self.jitter.learn(seen, self._nominal_ns)
-        noise = max(seen.sigma_ns, self.jitter.sigma_ns) ** 2
+        # An interval's width is a limit and not noise: counted as both, an edge of nonsense would pass.
+        noise = (self.jitter.sigma_ns if half_width_ns else max(seen.sigma_ns, self.jitter.sigma_ns)) ** 2
         if not (self._passes(residual, noise, half_width_ns) or self._is_manoeuvre(residual, noise)):
             return self._reject(seen, residual)
         self._suspicion_ns = 0.0

@@ -5,7 +5,8 @@ lie on the slope, and 12 bits on them give t0 to some 10 ns, a thousandth of a s
 plateau are right: 1 % of tau is 110 ns. So both are learned: every edge is a small maximum a posteriori fit of
 (t0, tau, step, base) with what earlier edges taught as the prior, and its posterior is the next one's prior. Samples
 at the converter's stop carry no voltage and are left out. Without an RC no sample lies on the slope; then all that is
-known is that the edge fell between two samples, and the result says so instead of pretending to a Gaussian.
+known is that the edge fell between two samples, and the result says so instead of pretending to a Gaussian. The same
+holds for samples on no exponential, of which one may be spoiled.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ STEP_TOLERANCE = 0.1  # relative, of a plateau that cannot be seen because it cl
 TAU_WALK = 3e-4  # relative, per edge: the drift of a capacitor over minutes
 STEP_WALK = 1e-3
 ITERATIONS = 12
+MISFIT_SIGMAS = 6.0  # residual of a fit that is none, in terms of the noise ...
+MISFIT = 0.003  # ... and at least this part of the step
 FloatArray = NDArray[np.float64]
 
 
@@ -95,6 +98,8 @@ class EdgeFitter:
             edge = self._fit_slope(event.first_scan, index, volts[index], base, noise)
             if edge is not None:
                 return edge
+        while first > 0 and volts[first - 1] > base + margin:  # on the slope the edge was before the first of them
+            first -= 1
         return Edge(event.first_scan + first, -0.5, 1 / math.sqrt(12), 0.5, 0.0, self.tau, self._tau_sigma)
 
     @property
@@ -154,6 +159,8 @@ class EdgeFitter:
                 break
         _, model = _slope(times, state)
         residual = float(np.sqrt(np.mean((volts - model) ** 2)))
+        if residual > max(MISFIT_SIGMAS * noise, MISFIT * self.step):
+            return None  # no exponential: a spoiled sample, or a level that was not seen as it is
         covariance = np.linalg.inv(normal) * max(1.0, residual / noise) ** 2
         sigma = math.sqrt(max(float(covariance[0, 0]), 0.0))
         if not sigma < 1 / math.sqrt(12):

@@ -59,6 +59,7 @@ class World:
     seed: int = 1
     sentences: Callable[[int, bool, bool, bool], bytes] | None = None
     talkers: Callable[[int], str] = lambda _: "GP"
+    mangle: Callable[[int, PpsEvent], PpsEvent] = lambda _, event: event  # what becomes of an event of the ADC
 
 
 @dataclass
@@ -178,7 +179,7 @@ class _Runner:
         if self.world.pin_ticks:
             self.keeper.feed_event(self._pin_event(position))
         if not self.world.pin_ticks or (self.world.both_inputs and self.world.adc_events(int(t + 0.5))):
-            self.keeper.feed_event(self._adc_event(position, int(t + 0.5)))
+            self.keeper.feed_event(self.world.mangle(int(t + 0.5), self._adc_event(position, int(t + 0.5))))
 
     def _adc_event(self, position: float, k: int) -> PpsEvent:
         first = int(position) - 20

@@ -87,6 +87,19 @@ def test_without_rc_the_result_is_an_interval(tau):
     assert sigmas[interval > 0] == pytest.approx(SCAN_NS / math.sqrt(12))
 
 
+@pytest.mark.parametrize("position", [16.05, 16.5, 16.95])
+def test_a_spoiled_sample_on_the_slope_makes_it_an_interval_that_holds_the_edge(position):
+    fitter = EdgeFitter(0.99, 0.15)
+    fitted(fitter, 0.99, count=20)
+    tau = fitter.tau
+    event = slope(position, 0.99)
+    event.samples[event.crossing + 2] -= 1000
+    edge = fitter.fit(event)
+    assert edge.half_width_scans == 0.5
+    assert abs(edge.scan - 1_000_000 + edge.fraction - position) <= 0.5 + 0.02
+    assert fitter.tau == tau, "nothing is learned from it"
+
+
 def test_a_clipped_fast_edge_is_an_interval_too():
     errors, _, edges = fitted(EdgeFitter(0.99, 0.15), 0.0, step=5000.0)
     assert all(edge.half_width_scans == 0.5 for edge in edges)

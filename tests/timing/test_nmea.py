@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pynmea2
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rpmu.timing.nmea import ROLLOVER_S, NmeaStream, NmeaTime, parse
@@ -126,6 +126,7 @@ def test_splitter(data, good, bad):
     assert sum(stream.good.values()) == good
 
 
+@settings(deadline=None)
 @given(st.integers(1, 200))
 def test_pieces_of_any_size_give_the_same(size):
     data = b"x" + with_checksum(GOOD) + b"$broken" + with_checksum("GPZDA,202640.000,13,04,2015,,") * 2
@@ -141,11 +142,13 @@ def test_scan_is_that_of_the_first_byte():
     assert sentences[0].scan == 0
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=400), st.binary(max_size=400))
 def test_no_bytes_raise(a, b):
     heard(a, b"$GPRMC," + b, b"*00\r\n$GPGGA," + a + b"*11\r\n")
 
 
+@settings(deadline=None)
 @given(st.text("0123456789.,-ANVGPRMCZDAS", max_size=90))
 def test_no_fields_with_a_right_checksum_raise(text):
     for address in ("GPRMC", "GPGGA", "GPGSA", "GPZDA"):

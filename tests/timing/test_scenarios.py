@@ -168,6 +168,20 @@ def test_117_one_late_pps():
     assert np.abs(settled(record)).max() < 250
 
 
+def test_117_one_spoiled_edge_between_two_samples_is_not_followed():
+    """Known only to a scan, and off by more: its width is a limit, and no reason to let it pass."""
+
+    def spoil(k, event):
+        if k == 30:
+            event.samples[event.crossing + 1] ^= 1024
+            return replace(event, first_scan=event.first_scan + 1)
+        return event
+
+    record = judged(World(seconds=60, mangle=spoil))
+    assert record.keeper.status.counters.rejected == 1
+    assert np.abs(settled(record)).max() < 250
+
+
 @pytest.mark.parametrize("until", [80, 1000])
 def test_118_pps_moves(until):
     """A receiver is swapped, or wrong for a while: in doubt from the first edge, followed after five, then watched."""
