@@ -16,7 +16,7 @@ export SUITES
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup emulator run test lint unit firmware oracle conformance bench bench-target soak deb image image-lock fuzz format clean
+.PHONY: help setup emulator run test lint unit firmware oracle conformance simulation bench bench-target soak deb image image-lock fuzz format clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -70,6 +70,9 @@ oracle: setup ## build the GNU PRU simulator and compare fresh random programs w
 conformance: setup ## the estimator against every limit of 60255-118-1: table, JSON, docs/conformance.md (QUICK=1: a few cases)
 	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.conformance $(if $(QUICK),--quick,--dense --peers annex-c,ipdft,twls) \
 	    --json build/conformance.json --markdown $(if $(QUICK),build,docs)/conformance.md
+
+simulation: setup ## every numbered scenario on the whole twin, the long ones too: docs/time-scenarios.md (SCENARIO=65 narrows)
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.simulation $(if $(SCENARIO),$(SCENARIO),--markdown docs/time-scenarios.md)
 
 bench: setup ## ratios against peers or bounds in the same run
 	@$(BIN)/python -m benchmarks

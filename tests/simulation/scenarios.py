@@ -24,6 +24,9 @@ NO_LEAP = f"#@ {YEAR_END + 200 * 86_400 + NTP}\n3692217600 37\n"  # made by hand
 EXPIRED = f"#@ {START - 86_400 + NTP}\n3692217600 37\n"  # ... and one that says nothing of today
 
 
+CRYSTAL_JUMPS = "nothing tells of a crystal's jump before the next PPS"
+
+
 def announced(step: int) -> str:
     """A leap-second file that has one at the end of 2026."""
     return f"{NO_LEAP}{YEAR_END + NTP} {37 + step}\n"
@@ -93,7 +96,8 @@ class Scenario:
         peak_ns: largest time error while in sync.
         rms_ns: RMS of it.
         first_sync_s: latest time of the first frame in sync; None if there must be none.
-        unknowable: spans in which the claim is not judged: nothing tells of a crystal's jump before the next PPS.
+        unknowable: spans in which the claim is not judged ...
+        why_unknowable: ... and why nothing in the PMU can know better.
         start: UTC of the first instant, s.
         leap_file: text of the leap-second file.
         leap: the leap second that happens.
@@ -111,6 +115,7 @@ class Scenario:
     rms_ns: float = 100.0
     first_sync_s: float | None = 10.0
     unknowable: tuple[tuple[float, float], ...] = ()
+    why_unknowable: str = ""
     start: int = START
     leap_file: str = NO_LEAP
     leap: Leap | None = None
@@ -175,6 +180,7 @@ PULSES = {
         peak_ns=2500,
         rms_ns=400,
         unknowable=((20, 21),),
+        why_unknowable=CRYSTAL_JUMPS,
     ),
     "616 crystal steps by 3 ppm soon after a loss of fix": Scenario(
         seconds=32,
@@ -183,6 +189,7 @@ PULSES = {
         peak_ns=10_000,
         rms_ns=3000,
         unknowable=((22, 23.1),),
+        why_unknowable=CRYSTAL_JUMPS,
     ),
 }
 
@@ -234,7 +241,19 @@ LOSSES = {
         expect=(sync(8, 16), held(20, 24, (3, 4), (0, 1)), sync(32, 40)),
         peak_ns=500,
         rms_ns=200,
-        unknowable=((24, 40),),  # nobody but the twin knows which of the two was right
+        unknowable=((24, 40),),
+        why_unknowable="two receivers differ by less than either promises, and only the twin knows which is right",
+    ),
+    "658 receiver swapped for one whose PPS is 200 us later": Scenario(
+        seconds=130,
+        faults=faults("gps_swap@15+5=200"),
+        expect=(sync(8, 16), held(20, 24, (3, 4), (0, 1)), held(34, 80, (7, 8), (1, 2)), sync(120, 130)),
+        peak_ns=500,
+        rms_ns=200,
+        unknowable=((92, 130),),
+        why_unknowable="after a minute the new PPS is believed: with one receiver nobody can tell that it is wrong",
+        counts={"time.counters.resyncs": (1, 1)},
+        long=True,
     ),
 }
 
@@ -349,7 +368,8 @@ LEAPS = {
         faults=faults("leap_repeat@20=0"),
         leap=Leap(20, 1, pending=False, occurred_s=10),
         expect=(sync(8, 20.9), unknown(21.6, 25, (0, 0)), sync(33, 38)),
-        unknowable=((20.99, 21.6),),  # a file that is wrong is believed until the receiver disagrees
+        unknowable=((20.99, 21.6),),
+        why_unknowable="a file that is wrong is believed until the receiver names the second otherwise",
     ),
     "760 leap second of the file that does not happen": Scenario(
         start=YEAR_END - 20,
