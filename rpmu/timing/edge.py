@@ -29,6 +29,7 @@ STEP_WALK = 1e-3
 ITERATIONS = 12
 MISFIT_SIGMAS = 6.0  # residual of a fit that is none, in terms of the noise ...
 MISFIT = 0.003  # ... and at least this part of the step
+MOST_MISFITS = 3  # in a row; more are what the input is like now, and have to be learned
 FloatArray = NDArray[np.float64]
 
 
@@ -72,6 +73,7 @@ class EdgeFitter:
         self.tau = tau_scans
         self.step = 0.0
         self._covariance = np.diag([(tau_tolerance * tau_scans) ** 2, 0.0])
+        self._misfits = 0  # in a row
         self._tau_limits = (0.02, 8.0)
 
     def fit(self, event: PpsEvent) -> Edge:
@@ -159,7 +161,8 @@ class EdgeFitter:
                 break
         _, model = _slope(times, state)
         residual = float(np.sqrt(np.mean((volts - model) ** 2)))
-        if residual > max(MISFIT_SIGMAS * noise, MISFIT * self.step):
+        self._misfits = self._misfits + 1 if residual > max(MISFIT_SIGMAS * noise, MISFIT * self.step) else 0
+        if 0 < self._misfits <= MOST_MISFITS:
             return None  # no exponential: a spoiled sample, or a level that was not seen as it is
         covariance = np.linalg.inv(normal) * max(1.0, residual / noise) ** 2
         sigma = math.sqrt(max(float(covariance[0, 0]), 0.0))

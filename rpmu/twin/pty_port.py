@@ -15,7 +15,7 @@ import termios
 import time
 import tty
 
-ARRIVAL_S = 0.2  # patience with the kernel
+ARRIVAL_S = 2.0  # patience with the kernel of a busy machine: it is simulated time that waits
 SPEEDS = (4800, 9600, 19200, 38400, 57600, 115200, 230400, 460800, 921600)
 DEFAULT_SPEED = 38_400  # of a new terminal
 BUFFER_BYTES = 4000  # of the line discipline's 4096
