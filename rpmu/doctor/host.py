@@ -16,6 +16,7 @@ from rpmu.errors import InputError
 from rpmu.serve import parse_address
 
 LITTLE_BYTES, TOO_LITTLE_BYTES = 64 << 20, 8 << 20
+DATA_LOST = "run/rpmu-image/data-lost"  # written by the initramfs of the image (image/initramfs-init)
 CONNECT_S = 2.0
 PACKAGES = {"numpy": "numpy", "serial": "pyserial", "pynmea2": "pynmea2"}
 
@@ -71,7 +72,11 @@ def emulator(subject: Subject) -> Finding | None:
 
 
 def disk(subject: Subject) -> Finding:
-    """Room for configuration revisions and the journal."""
+    """Room for configuration revisions and the journal, and whether the card's data partition holds them."""
+    lost = subject.text(DATA_LOST)
+    if lost:
+        step = "write the card anew (docs/install.md); until then every change is lost with the power"
+        return fail("disk", f"{lost}; configuration and settings are in memory only", step)
     places = (subject.root / "var/lib/rpmu", subject.root / "var/lib", subject.root)
     place = next(path for path in places if path.is_dir())
     return judge_disk(place, shutil.disk_usage(place).free)

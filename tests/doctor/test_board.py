@@ -162,3 +162,14 @@ def test_nothing_outside_the_root_is_read(healthy, monkeypatch):
 
     monkeypatch.setattr(Path, "read_text", guarded)
     examine(healthy)
+
+
+def test_a_card_without_its_data_partition_is_told(healthy):
+    assert host.disk(healthy).level is not Level.FAIL
+    write(healthy.root, {host.DATA_LOST: "the data partition /dev/mmcblk0p4 cannot be mounted\n"})
+    finding = host.disk(healthy)
+    assert finding.level is Level.FAIL
+    assert finding.evidence.startswith(
+        "the data partition /dev/mmcblk0p4 cannot be mounted; configuration and settings"
+    )
+    assert "data-lost" in (Path(__file__).parents[2] / "image/initramfs-init").read_text()
