@@ -16,7 +16,7 @@ export SUITES
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup emulator run test lint unit firmware oracle conformance simulation bench bench-target soak deb image image-lock fuzz format clean
+.PHONY: help setup emulator run test lint unit firmware oracle conformance simulation bench bench-target soak deb image image-lock test-target fuzz format clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -90,6 +90,9 @@ deb: setup ## the Debian package of the daemon, dist/rpmu_VERSION_all.deb (SIGN=
 image: setup ## SD-card image for the board, dist/rpmu.img (root; MIRROR=http://... names another Debian archive)
 	@scripts/system-packages $$($(BIN)/python -m image tools)
 	@$(BIN)/python -m image card dist
+
+test-target: setup ## the image booted in qemu-system-arm, fed by the twin, through a board's life (root on Debian, else skipped)
+	@scripts/test-target $(BIN)/python $(PYTEST)
 
 image-lock: setup ## renew image/packages.lock with the newest Debian packages (SUITES=trixie: without later updates)
 	@$(BIN)/python -m image lock

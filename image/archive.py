@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from image.errors import ImageError, LockError, ToolError
+from image.errors import ArchiveError, ImageError, ToolError
 from image.lock import RENEW, Package
 from image.run import run
 
@@ -128,7 +128,7 @@ class Archive:
         """The files of locked packages.
 
         Raises:
-            LockError: the archive has another version or another file.
+            ArchiveError: it is out of reach, or has another version or another file.
         """
         folder = self._folder / "debs"
         wanted = tuple(packages)
@@ -138,7 +138,7 @@ class Archive:
             self._download(absent, complaint)
         for package in absent:
             if not _is_locked(package, folder / package.file_name):
-                raise LockError(
+                raise ArchiveError(
                     f"{package.name} {package.version} of the archive is not the file that was locked: {RENEW}"
                 )
         return [folder / package.file_name for package in wanted]
@@ -150,10 +150,10 @@ class Archive:
         except ImageError as error:
             lost = re.search(r"E: (Version '\S+' for '\S+' was not found|Unable to locate package \S+)", str(error))
             if lost is None:
-                raise ImageError(f"packages of the lock file cannot be fetched; {complaint or error}") from error
+                raise ArchiveError(f"packages of the lock file cannot be fetched; {complaint or error}") from error
             if complaint:
-                raise ImageError(f"the archive's lists cannot all be read ({complaint}), and {lost[1]}") from error
-            raise LockError(f"the archive no longer has what is locked, {lost[1]}: {RENEW}") from error
+                raise ArchiveError(f"the archive's lists cannot all be read ({complaint}), and {lost[1]}") from error
+            raise ArchiveError(f"the archive no longer has what is locked, {lost[1]}: {RENEW}") from error
 
 
 def _from_line(use: str, match: re.Match[str]) -> Package:

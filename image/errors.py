@@ -15,6 +15,12 @@ class LockError(ImageError):
     exit_code = 3
 
 
+class ArchiveError(ImageError):
+    """Debian's archive is out of reach, or no longer has what the lock file names."""
+
+    exit_code = 5
+
+
 class ToolError(ImageError):
     """This machine lacks a tool or a right."""
 

@@ -41,7 +41,9 @@ MASKED = (  # they would write where the root is read-only, or wait for a networ
 )
 BOARD_PROGRAMS = "usr/lib/python3/dist-packages/rpmu_image"
 OWN_TO_A_BOARD = ("etc/ssh/ssh_host_*", "var/lib/systemd/random-seed", "var/lib/dbus/machine-id", "var/log/*")
-REPRODUCIBLE = {"SOURCE_DATE_EPOCH": "0"}  # Python then notes a hash of the source in its compiled form, not its time
+# With it, Python notes a hash of the source in its compiled form, not its time. It is not 0: users that are made on day
+# 0 have, to login, a password that has expired, and SSH lets nobody in.
+REPRODUCIBLE = {"SOURCE_DATE_EPOCH": "86400"}
 EXTLINUX = """\
 default rpmu
 timeout 10

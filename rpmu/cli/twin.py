@@ -196,6 +196,7 @@ async def _stand_in(
     pacer = Pacer(twin, speed)
     try:
         stand_in = StandIn(args.stand_in, twin.pruss, line.device)
+        Notifier().tell("READY=1")
         print(f"rpmu twin: a board's hardware in {args.stand_in}; outlet: {args.source}", flush=True)
         while not stop.is_set() and (args.for_s is None or twin.elapsed_s < args.for_s):
             await pacer.pace(LOOK_S)

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rpmu.errors import HardwareError, InputError
-from rpmu.remote.permitted import MAX_CONFIGURATION_BYTES, Board, permit
+from rpmu.remote.permitted import MAX_CONFIGURATION_BYTES, PATIENCE, Board, permit
 from rpmu.update.request import bundle_of, checked
 
 USER = "rpmu-admin"
@@ -68,7 +68,7 @@ def _with_file(words: Sequence[str]) -> tuple[list[str], bytes]:
         return _with_package(sent)
     if sent[:2] not in FILE_VERBS:
         return sent, b""
-    values = {index + 1 for index, word in enumerate(sent) if word == "--confirm-within"}
+    values = {index + 1 for index, word in enumerate(sent) if word in PATIENCE}
     places = [i for i, word in enumerate(sent) if i > 1 and i not in values and (word == "-" or word[:1] != "-")]
     if len(places) != 1:
         return sent, b""

@@ -121,14 +121,14 @@ class Verb:
 
 
 JSON = frozenset({"--json"})
-CONFIRM = {"--confirm-within": NUMBER}
+PATIENCE = {"--confirm-within": NUMBER, "--well-within": NUMBER}
 VERBS: dict[tuple[str, ...], Verb] = {
     ("config", "check"): Verb(flags=JSON, least=1, most=1, usage="- < FILE"),
     ("config", "show"): Verb(flags=JSON | {"--plain"}, most=1, usage="[- < FILE]"),
     ("config", "schema"): Verb(),
     ("config", "diff"): Verb(flags=JSON, least=1, most=1, usage="- < FILE, against the one in force"),
-    ("config", "set"): Verb(CONFIRM, arguments=ASSIGNMENT, least=1, most=32, changes=True, usage="KEY=VALUE..."),
-    ("config", "apply"): Verb(CONFIRM, least=1, most=1, changes=True, usage="- < FILE"),
+    ("config", "set"): Verb(PATIENCE, arguments=ASSIGNMENT, least=1, most=32, changes=True, usage="KEY=VALUE..."),
+    ("config", "apply"): Verb(PATIENCE, least=1, most=1, changes=True, usage="- < FILE"),
     ("config", "confirm"): Verb(changes=True),
     ("config", "rollback"): Verb(arguments=REVISION, most=1, changes=True, usage="[REVISION]"),
     ("config", "revisions"): Verb(),

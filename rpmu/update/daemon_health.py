@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from rpmu.config.host import LocalHost
-from rpmu.errors import HardwareError
-from rpmu.health import Vital, await_health
-from rpmu.serve.status_socket import BOARD_SOCKET, read_status
+from rpmu.health import Vital, await_health, vital_of
+from rpmu.serve.status_socket import BOARD_SOCKET
 from rpmu.timing.states import LockState
 
 
@@ -26,17 +25,11 @@ class DaemonHealth:
 
     def note(self) -> str:
         """Remember; a board that lives on its holdover would lose the time by a restart."""
-        self._before = self._look()
+        self._before = vital_of(self._socket)
         if self._before is not None and self._before.state == LockState.HOLDOVER.value:
             return "the time is in holdover, and a restart would lose it: wait until it is locked again"
         return ""
 
     def complaint(self) -> str:
         """Wait and compare."""
-        return await_health(self._before, self._look, LocalHost(""), self._within_s)
-
-    def _look(self) -> Vital | None:
-        try:
-            return Vital.of(read_status(self._socket))
-        except (HardwareError, KeyError):  # none answers, or not in this way
-            return None
+        return await_health(self._before, lambda: vital_of(self._socket), LocalHost(""), self._within_s)

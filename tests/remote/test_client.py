@@ -41,9 +41,9 @@ def test_a_file_is_sent_and_its_name_is_not(fake_ssh, tmp_path):
     make, seen = fake_ssh
     file = tmp_path / "my $file.toml"
     file.write_text("[station]\n")
-    assert run_on("pmu1", ["config", "apply", "--confirm-within", "30", str(file)], make()) == 0
+    assert run_on("pmu1", ["config", "apply", "--confirm-within", "30", "--well-within", "90", str(file)], make()) == 0
     assert seen() == {
-        "words": ["-T", "--", "rpmu-admin@pmu1", "config apply --confirm-within 30 -"],
+        "words": ["-T", "--", "rpmu-admin@pmu1", "config apply --confirm-within 30 --well-within 90 -"],
         "content": "[station]\n",
     }
 

@@ -25,6 +25,7 @@ GOOD = [
     "config set --confirm-within 30 channel.1.ain=2",
     "config apply -",
     "config apply - --confirm-within=60",
+    "config apply - --confirm-within=60 --well-within 300",
     "config confirm",
     "config rollback",
     "config rollback 12",

@@ -1,0 +1,243 @@
+"""The board under test: the image's card as it is, a person's setup file on it, and the twin as its hardware.
+
+Nothing of the root file system is touched. What the test adds lies where a board's own things lie, on the data
+partition (drop-ins in the overlay of /etc), and on a second disk, which holds the twin with its emulator for armhf.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from image import card
+from rpmu import config
+from rpmu.config.edit import assign, parse_assignment
+from tests.target.machine import PATIENCE_S, Machine, until
+from tests.update.rig import key
+
+ROOT = Path(__file__).parents[2]
+SPEED = 0.2  # of the twin: what an emulated board can carry, on an idle machine
+HZ = 60.1
+IDCODE = 17
+SETUP = """\
+hostname = rpmu-test
+admin_key = {admin}
+update_key = {publisher}
+station = CELLAR
+idcode = {idcode}
+access = 10.0.2.0/24
+allow_uncalibrated = yes
+"""
+# Slower looks at the ring, because the twin moves in slow motion; and a receiver that is left as it is.
+SETTINGS = ("sampling.poll_interval_s=0.1", "gps.device=/dev/pmu-gnss", "gps.configure=false")
+TWIN_UNIT = f"""\
+[Unit]
+Description=The twin as the board's hardware
+DefaultDependencies=no
+After=local-fs.target systemd-udevd.service
+Before=rpmu.service
+[Service]
+Type=notify
+# it is hardware, which waits for nobody: the daemon would think that the PRU had died
+Nice=-5
+Environment=PYTHONPATH=/run/twin OPENBLAS_NUM_THREADS=1
+ExecStartPre=/usr/bin/mkdir -p /run/twin
+ExecStartPre=/usr/bin/mount -o ro LABEL=rpmu-twin /run/twin
+ExecStart=/usr/bin/python3 -m rpmu twin --stand-in /run/board --source nominal,frequency_hz={HZ} --speed {SPEED}
+ExecStartPost=/bin/ln -sfn /run/board/dev/pmu-gnss /dev/pmu-gnss
+ExecStopPost=-/usr/bin/umount /run/twin
+TimeoutStartSec=infinity
+"""
+DROP_INS = {
+    # the twin's files at the places where the kernel would show the hardware, and patience
+    "rpmu.service.d/twin.conf": """\
+[Unit]
+Wants=rpmu-twin.service
+After=rpmu-twin.service
+[Service]
+BindPaths=/run/board/sys/class:/sys/class /run/board/dev/uio0:/dev/uio0
+TimeoutStartSec=900
+WatchdogSec=90
+""",
+    "rpmu-update@.service.d/slow.conf": "[Service]\nEnvironment=RPMU_HEALTH_S=1500\nTimeoutStartSec=infinity\n",
+    "rpmu-update-recover.service.d/slow.conf": "[Service]\nTimeoutStartSec=infinity\n",
+    "rpmu-config.service.d/slow.conf": "[Service]\nTimeoutStartSec=infinity\n",
+    "rpmu-first-boot.service.d/slow.conf": "[Service]\nTimeoutStartSec=infinity\n",
+    "rpmu-twin.service": TWIN_UNIT,
+}
+SYSTEM_CONF = "[Manager]\nDefaultTimeoutStartSec=900\nDefaultTimeoutStopSec=900\nDefaultDeviceTimeoutSec=900\n"
+
+
+def armhf_emulator(target: Path) -> None:
+    """The PRU's emulator for the board's processor."""
+    flags = ["-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared"]  # those of hatch_build.py
+    sources = sorted((ROOT / "rpmu/twin/emulator").glob("*.c"))
+    subprocess.run(["arm-linux-gnueabihf-gcc", *flags, "-o", target, *sources, "-lm"], check=True)
+
+
+def compiled(tree: Path, root: Path) -> None:
+    """Compile Python files by the board's own Python, which would take long over it on the board."""
+    python = next(path for path in sorted((root / "usr/bin").glob("python3.*")) if "-" not in path.name)
+    words = ["qemu-arm-static", "-L", root, python, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
+    subprocess.run([*words, tree], check=True, env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"})
+
+
+def twin_disk(folder: Path, root: Path) -> Path:
+    """A disk with this checkout's rpmu, the twin included.
+
+    Args:
+        folder: for it.
+        root: the image's root file system.
+    """
+    tree = folder / "twin"
+    shutil.copytree(ROOT / "rpmu", tree / "rpmu", ignore=shutil.ignore_patterns("__pycache__", "*.so"))
+    profiles = tree / "rpmu/calibrate/profiles"
+    profiles.mkdir(exist_ok=True)
+    for profile in (ROOT / "calibration").glob("*.toml"):
+        shutil.copyfile(profile, profiles / profile.name)
+    armhf_emulator(tree / "rpmu/twin/_emulator.so")
+    compiled(tree, root)
+    disk = folder / "twin.img"
+    card.ext4(tree, "rpmu-twin", 24 << 20, 0, disk)
+    return disk
+
+
+def newer_package(deb: Path, folder: Path, version: str, changes: Mapping[str, str] | None = None) -> Path:
+    """The same package under another version, with some files of rpmu exchanged."""
+    tree = folder / f"tree-{version}"
+    subprocess.run(["dpkg-deb", "-R", deb, tree], check=True)
+    control = tree / "DEBIAN/control"
+    lines = control.read_text().splitlines()
+    control.write_text("".join(f"Version: {version}\n" if x.startswith("Version:") else f"{x}\n" for x in lines))
+    package = tree / "usr/lib/python3/dist-packages/rpmu"
+    (package / "__init__.py").write_text(f'"""rpmu of a test."""\n\n__version__ = "{version}"\n')
+    for name, content in (changes or {}).items():
+        (package / name).write_text(content)
+    target = folder / f"rpmu_{version}_all.deb"
+    words = ["dpkg-deb", "--root-owner-group", "-Zgzip", "--build", tree, target]
+    subprocess.run(words, check=True, capture_output=True)
+    return target
+
+
+@dataclass
+class Board:
+    """The board, and the PC beside it.
+
+    Attributes:
+        folder: of the PC: keys, disks, logs.
+        machine: the emulator.
+    """
+
+    folder: Path
+    machine: Machine
+
+    @classmethod
+    def made(cls, folder: Path, files: Mapping[str, str]) -> Board:
+        """With a card of its own, as somebody has prepared it.
+
+        Args:
+            folder: empty.
+            files: what `python -m image paths` tells.
+        """
+        admin, publisher = key(folder, "admin"), key(folder, "publisher")
+        key(folder, "stranger")
+        disk = folder / "card.img"
+        subprocess.run(["cp", "--sparse=always", files["image"], disk], check=True)
+        setup = folder / "rpmu-setup.txt"
+        public = {path.name: path.with_suffix(".pub").read_text().strip() for path in (admin, publisher)}
+        setup.write_text(SETUP.format(**public, idcode=IDCODE))
+        parts = {part.number: part for part in card.PARTITIONS}
+        subprocess.run(["mcopy", "-o", "-i", f"{disk}@@{parts[1].start}", setup, "::rpmu-setup.txt"], check=True)
+        _settle_data(folder / "data")
+        card.ext4(folder / "data", card.LABELS[4], parts[4].size, 0, folder / "data.img")
+        words = [f"if={folder}/data.img", f"of={disk}", "bs=1M", f"seek={parts[4].start >> 20}", "conv=notrunc"]
+        subprocess.run(["dd", "status=none", *words], check=True)
+        machine = Machine(
+            folder, Path(files["kernel"]), Path(files["initramfs"]), [disk, twin_disk(folder, Path(files["tree"]))]
+        )
+        board = cls(folder, machine)
+        board._make_ssh(admin)
+        return board
+
+    def _make_ssh(self, admin: Path) -> None:
+        """What a person has in ~/.ssh/config, and an ssh that reads it."""
+        options = {
+            "HostName": "127.0.0.1",
+            "Port": self.machine.ssh_port,
+            "IdentityFile": admin,
+            "IdentitiesOnly": "yes",
+            "UserKnownHostsFile": self.folder / "known_hosts",
+            "StrictHostKeyChecking": "accept-new",
+            "ConnectTimeout": 300,
+            "LogLevel": "ERROR",
+        }
+        (self.folder / "ssh_config").write_text(
+            "Host board\n" + "".join(f"    {name} {value}\n" for name, value in options.items())
+        )
+        ssh = self.folder / "bin/ssh"
+        ssh.parent.mkdir()
+        ssh.write_text(f'#!/bin/sh\nexec /usr/bin/ssh -F {self.folder}/ssh_config "$@"\n')
+        ssh.chmod(0o755)
+
+    # ---- the PC ----
+
+    def rpmu(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """`rpmu --host board ...` on the PC."""
+        with self.started(*words) as process:
+            out, error = process.communicate(timeout=2 * PATIENCE_S)
+        return subprocess.CompletedProcess(process.args, process.returncode, out, error)
+
+    def started(self, *words: str) -> subprocess.Popen[str]:
+        """Likewise, without waiting for its end."""
+        environment = {**os.environ, "PATH": f"{self.folder}/bin:{os.environ['PATH']}"}
+        line = [sys.executable, "-m", "rpmu", "--host", "board", *words]
+        pipe = subprocess.PIPE
+        return subprocess.Popen(
+            line, env=environment, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True
+        )
+
+    def ssh(self, *words: str, content: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+        """The ssh of the PC."""
+        line = [self.folder / "bin/ssh", "-T", *words]
+        return subprocess.run(line, input=content, capture_output=True, timeout=PATIENCE_S, check=False)
+
+    def status(self) -> dict[str, Any] | None:
+        """The daemon's status as the board's root sees it; None if none answers."""
+        done = self.machine.run("rpmu status --json")
+        return None if done.code else json.loads(done.out)
+
+    def locked(self) -> dict[str, Any]:
+        """Wait until the time is locked and frames flow."""
+
+        def look() -> dict[str, Any] | None:
+            status = self.status()
+            good = status is not None and status["time"]["state"] == "locked" and status["server"]["frames_published"]
+            return status if good else None
+
+        return until("the time lock", look)
+
+
+def _settle_data(folder: Path) -> None:
+    """The data partition before its first use: what the test needs in /etc."""
+    etc = folder / "etc/upper"
+    for name, content in DROP_INS.items():
+        _put(etc / "systemd/system" / name, content)
+    _put(etc / "systemd/system.conf.d/90-slow.conf", SYSTEM_CONF)
+    text = config.render(config.default())
+    for setting in SETTINGS:
+        text = assign(text, *parse_assignment(setting))
+    _put(etc / "rpmu/rpmu.toml", text)
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+
+
+def _put(path: Path, content: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content, encoding="utf-8")

@@ -1,0 +1,276 @@
+"""`make test-target`: the image's own root file system in qemu-system-arm, with Debian's kernel, fed by the twin.
+
+One board lives through all of it, in this order: it is switched on with a person's setup file on its card, serves a
+PDC, is administered and attacked over SSH, hangs, fills up, is updated, loses its power in the middle of two changes,
+comes back, and is shut down. Each test begins with what the ones before have left.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from image.card import PARTITIONS
+from rpmu.pdc import BlockingPdcClient
+from rpmu.update.worker import INSTALLING, RETURNED
+from tests.target.board import HZ, IDCODE, ROOT, Board, newer_package
+from tests.target.machine import PATIENCE_S, until
+from tests.update.rig import signed
+
+if "RPMU_TARGET" not in os.environ:
+    pytest.skip("boots the image in an emulated machine, about ten minutes: make test-target", allow_module_level=True)
+
+PATIENTLY = ("--confirm-within", "7200", "--well-within", "3600")
+VERSION = re.compile(r"^installed +(\S+)$", re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def board(tmp_path_factory):
+    board = Board.made(tmp_path_factory.mktemp("board"), json.loads(Path(os.environ["RPMU_TARGET"]).read_text()))
+    board.machine.start()
+    yield board
+    board.machine.cut_power()
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory):
+    """What is published: a good version, one that does not measure, and one that nobody knows who made."""
+    folder = tmp_path_factory.mktemp("packages")
+    words = [str(ROOT / ".venv/bin/python"), str(ROOT / "debian/build_deb.py"), str(folder)]
+    present = Path(subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip())
+    broken = {"daemon.py": 'raise RuntimeError("this version does not work")\n'}
+    return {
+        "good": newer_package(present, folder, "0.9.1"),
+        "broken": newer_package(present, folder, "0.9.2", broken),
+        "next": newer_package(present, folder, "0.9.3"),
+    }
+
+
+def publish(board, deb, name="publisher"):
+    """Put a signature beside it."""
+    signed(deb, board.folder / name)
+    return str(deb)
+
+
+def frames(board, count):
+    """So many data frames, as a PDC outside gets them, and the configuration that they came with."""
+    port = board.machine.pmu_port
+    with BlockingPdcClient("127.0.0.1", port, idcode=IDCODE, stall_s=PATIENCE_S) as pdc:
+        stream = pdc.configuration(timeout_s=PATIENCE_S)
+        seen = []
+        for frame in pdc.frames():
+            seen.append(frame)
+            if len(seen) == count:
+                return stream, seen
+    raise AssertionError("the stream ended")
+
+
+def health(board, seconds):
+    """How long the examination after an update may take."""
+    content = f"[Service]\nEnvironment=RPMU_HEALTH_S={seconds}\n"
+    board.machine.put("/run/systemd/system/rpmu-update@.service.d/zz.conf", content)
+    board.machine.check("systemctl daemon-reload")
+
+
+def no_unit_failed(board):
+    look = "systemctl is-system-running"
+    until("the start to end", lambda: board.machine.run(look).out.strip() in ("running", "degraded"))
+    assert board.machine.check("systemctl --failed --no-legend --plain") == ""
+    assert board.machine.check("systemctl is-active multi-user.target rpmu.service ssh.service rpmu-firewall.service")
+
+
+def test_multi_user_without_a_failed_unit(board):
+    no_unit_failed(board)
+
+
+def test_the_setup_file_is_applied(board):
+    assert board.machine.check("hostname").strip() == "rpmu-test"
+    show = board.rpmu("config", "show", "--plain")
+    assert show.returncode == 0, show.stderr
+    assert 'name = "CELLAR"' in show.stdout
+    assert f"idcode = {IDCODE}" in show.stdout
+    assert '"10.0.2.0/24"' in show.stdout
+    assert "define pdc_v4 = { 10.0.2.0/24 }" in board.machine.check("cat /etc/rpmu/nftables.conf")
+
+
+def test_a_pdc_outside_gets_what_the_outlet_does(board):
+    board.locked()
+    stream, seen = frames(board, 60)
+    assert stream.pmus[0].station_name.strip() == "CELLAR"
+    stamps = [frame.time_ns for frame in seen]
+    assert {round((b - a) * 60 / 1e9) for a, b in pairwise(stamps)} == {1}, "without a gap"
+    for frame in seen:
+        assert frame.pmus[0].frequency_hz == pytest.approx(HZ, abs=0.005)
+        assert abs(frame.pmus[0].phasors[0]) == pytest.approx(120.0, rel=0.005)
+        assert frame.pmus[0].stat.in_sync
+
+
+def test_only_two_ports_are_open(board):
+    rules = board.machine.check("nft list ruleset")
+    assert rules.count("policy drop") == 2
+    assert set(re.findall(r"(?:tcp|th) dport (\d+)", rules)) == {"22", "4712"}
+
+
+@pytest.mark.parametrize(
+    "line", ["sh", "cat /etc/shadow", "config apply /etc/shadow", "status; id", "scp -t /tmp", "update recover", "id"]
+)
+def test_everything_else_is_refused(board, line):
+    done = board.ssh("rpmu-admin@board", line)
+    assert done.returncode == 2
+    assert done.stdout == b""
+    assert b"is not permitted" in done.stderr or b"may not have" in done.stderr
+
+
+def test_no_other_user_no_password_no_forwarding(board):
+    for user in ("root", "rpmu", "debian"):
+        assert board.ssh("-o", "BatchMode=yes", f"{user}@board", "id").returncode == 255
+    stranger = ["-o", f"IdentityFile={board.folder}/stranger", "-o", "BatchMode=yes"]
+    assert board.ssh("-F", "none", "-p", str(board.machine.ssh_port), *stranger, "rpmu-admin@127.0.0.1").returncode
+    forward = board.ssh("-W", "127.0.0.1:4712", "rpmu-admin@board")
+    assert forward.returncode == 255
+    assert b"prohibited" in forward.stderr or b"refused" in forward.stderr or b"failed" in forward.stderr
+    assert "refused" in board.machine.check("journalctl --no-pager -t rpmu-admin-shell -t rpmu-admin --grep refused")
+
+
+def test_the_verbs_work(board):
+    for words in (["status", "--json"], ["config", "schema"], ["config", "revisions"], ["update", "status"], ["logs"]):
+        done = board.rpmu(*words)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout
+    assert json.loads(board.rpmu("doctor", "--json").stdout)["findings"]
+
+
+def test_apply_confirm_and_rollback(board):
+    change = board.started("config", "set", *PATIENTLY, "station.name=ATTIC")
+    until("the change to wait for its confirmation", lambda: "awaits" in board.rpmu("config", "revisions").stdout)
+    confirmed = board.rpmu("config", "confirm")
+    assert confirmed.returncode == 0, confirmed.stderr
+    out, error = change.communicate(timeout=PATIENCE_S)
+    assert change.returncode == 0, (out, error)
+    board.locked()
+    assert frames(board, 3)[0].pmus[0].station_name.strip() == "ATTIC"
+    back = board.rpmu("config", "rollback")
+    assert back.returncode == 0, back.stderr
+    board.locked()
+    until("the old name", lambda: frames(board, 3)[0].pmus[0].station_name.strip() == "CELLAR")
+
+
+def test_a_change_that_nobody_confirms_is_undone(board):
+    done = board.rpmu("config", "set", "--confirm-within", "5", "--well-within", "3600", "station.name=LOST")
+    assert done.returncode == 1
+    assert "undone" in done.stdout
+    assert 'name = "CELLAR"' in board.rpmu("config", "show").stdout
+
+
+def test_a_configuration_that_breaks_the_daemon_is_undone(board):
+    done = board.rpmu("config", "set", *PATIENTLY, "gps.device=/dev/nowhere")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "undone" in done.stdout
+    assert "/dev/pmu-gnss" in board.rpmu("config", "show", "--plain").stdout
+    board.locked()
+    frames(board, 5)
+
+
+def test_a_daemon_that_hangs_is_started_again(board):
+    count = "systemctl show -P NRestarts rpmu.service"
+    before = int(board.machine.check(count))
+    board.machine.check("kill -STOP $(systemctl show -P MainPID rpmu.service)")
+    until("the watchdog", lambda: int(board.machine.check(count)) > before)
+    board.locked()
+    frames(board, 5)
+
+
+def test_a_full_disk_stops_no_frame_and_changes_no_configuration(board, packages):
+    board.machine.run("dd if=/dev/zero of=/data/filler bs=64k; sync")
+    assert board.machine.run("echo x > /data/more && cat /data/more").out.strip() != "x", "it is full"
+    done = board.rpmu("config", "set", "--confirm-within", "0", "station.name=FULL")
+    assert done.returncode == 4, done.stderr
+    assert "the disk not full" in done.stderr
+    done = board.rpmu("update", publish(board, packages["good"]))
+    assert done.returncode, done.stdout
+    assert "MB free" in done.stdout + done.stderr
+    frames(board, 5)
+    board.machine.check("rm -f /data/filler /data/more; sync")
+    assert 'name = "CELLAR"' in board.rpmu("config", "show").stdout
+
+
+def test_the_log_stays_in_memory_and_small(board):
+    board.machine.check("head -c 20000 /dev/zero | tr '\\0' x > /tmp/long")
+    board.machine.check("for i in $(seq 900); do logger --size 30k -f /tmp/long; done; rm /tmp/long")
+    board.machine.check("journalctl --sync")
+    kilobytes = int(board.machine.check("du -sk /run/log/journal | cut -f1"))
+    assert kilobytes <= 17 * 1024
+    assert board.machine.run("ls /var/log/journal").out.strip().endswith("No such file or directory")
+
+
+def test_an_update_by_a_stranger_is_refused(board, packages):
+    done = board.rpmu("update", publish(board, packages["good"], "stranger"))
+    assert done.returncode == 1
+    assert "not by a key" in done.stdout, done.stdout + done.stderr
+
+
+def test_a_signed_update_is_installed_and_rolled_back(board, packages):
+    before = VERSION.search(board.rpmu("update", "status").stdout)[1]
+    done = board.rpmu("update", publish(board, packages["good"]))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "0.9.1 is installed" in done.stdout
+    assert VERSION.search(board.rpmu("update", "status").stdout)[1] == "0.9.1"
+    board.locked()
+    frames(board, 5)
+    done = board.rpmu("update", "rollback")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert VERSION.search(board.rpmu("update", "status").stdout)[1] == before
+    assert board.machine.check("dpkg --audit") == ""
+
+
+def test_an_update_that_does_not_measure_is_undone(board, packages):
+    board.locked()
+    health(board, 60)
+    done = board.rpmu("update", publish(board, packages["broken"]))
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "is installed again, because 0.9.2 failed: the daemon does not answer" in done.stdout
+    board.locked()
+    frames(board, 5)
+
+
+def test_a_power_cut_in_the_middle_of_two_changes(board, packages):
+    """A configuration that awaits its confirmation, and dpkg at work: both are undone at the next start."""
+    health(board, 1500)
+    identity = board.machine.check("cat /etc/machine-id /etc/ssh/ssh_host_ed25519_key.pub")
+    version = board.machine.check("rpmu --version")
+    change = board.started("config", "set", *PATIENTLY, "station.name=UNSURE")
+    until("the change to wait for its confirmation", lambda: "awaits" in board.rpmu("config", "revisions").stdout)
+    update = board.started("update", publish(board, packages["next"]))
+    look = "cat /var/lib/rpmu-update/state.json"
+    until("dpkg to work", lambda: json.loads(board.machine.check(look))["phase"] == INSTALLING)
+    board.machine.cut_power()
+    for process in (change, update):
+        process.communicate(timeout=PATIENCE_S)
+    board.machine.start()
+    no_unit_failed(board)
+    assert board.machine.check("rpmu --version") == version
+    assert json.loads(board.machine.check(look))["phase"] == RETURNED
+    assert board.machine.check("dpkg --audit; ls /var/lib/rpmu-update/recover 2>/dev/null || true") == ""
+    assert board.machine.check("cat /etc/machine-id /etc/ssh/ssh_host_ed25519_key.pub") == identity
+    assert 'name = "CELLAR"' in board.rpmu("config", "show", "--plain").stdout
+    board.locked()
+    frames(board, 5)
+
+
+def test_it_shuts_down_cleanly(board):
+    board.machine.run("systemctl poweroff --no-block")
+    board.machine.await_power_off()
+    disk = board.folder / "card.img"
+    for number in (2, 4):
+        part = next(part for part in PARTITIONS if part.number == number)
+        words = ["dd", "status=none", f"if={disk}", f"of={board.folder}/p{number}", "bs=1M"]
+        words += [f"skip={part.start >> 20}", f"count={part.size >> 20}", "conv=sparse"]
+        subprocess.run(words, check=True)
+        done = subprocess.run(["e2fsck", "-fn", f"{board.folder}/p{number}"], capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout
