@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 KEEP = 3  # results of one step: this one, and what another checkout or an earlier lock file uses
-KEEP_S = 86_400.0  # and whatever somebody may still be reading
+KEEP_S = 7200.0  # and whatever somebody may still be reading
 
 
 def default_folder() -> Path:

@@ -33,7 +33,7 @@ SOURCES = (
     "drivers/uio/uio_pdrv_genirq.c",
 )
 MODULES = ("pruss", "irq-pruss-intc", "pru_rproc", "uio_pdrv_genirq")
-# What describes compiler, assembler and linker, and debugging information that external modules are stripped of.
+# What describes compiler, assembler and linker, and debugging information, which external modules do without.
 TOOLCHAIN = re.compile(r"(CC|GCC|CLANG|AS|LD|LLD|RUSTC|PAHOLE|DEBUG_INFO)_\w+")
 SETTING = re.compile(r"CONFIG_(\w+)")
 
@@ -107,7 +107,8 @@ def _modules(tree: Path, recipe: Path, folder: Path) -> Path:
     shutil.copytree(recipe, folder)
     for source in SOURCES:
         shutil.copyfile(tree / source, folder / Path(source).name)
-    _make(tree, f"M={folder}", "modules")
+    # Without debugging information, which has the folder's name and is hashed into the module before it is stripped.
+    _make(tree, f"M={folder}", "KCFLAGS=-g0", "modules")
     return folder
 
 
