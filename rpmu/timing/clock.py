@@ -14,6 +14,7 @@ import math
 from collections import deque
 from dataclasses import dataclass
 from enum import Enum
+from statistics import fmean
 
 import numpy as np
 
@@ -30,6 +31,9 @@ EXTRA_S = 0.9  # an edge sooner than this after a good one is one too many
 SUSPICIOUS_NS = 1e6  # a rejected edge nearer than this is the PPS, somehow wrong, or we are
 BIAS_WINDOW = 6
 BIAS_SIGMAS = 4.0
+DOUBT_LEFT = 0.6  # by every further edge that is where it should be
+LAG_WINDOW = 30
+DRIFT_EDGES = 100  # over which it is learned that the frequency drifts faster than assumed
 SHARP_MEMORY = 20  # intervals in a row after which sharp edges are forgotten
 
 
@@ -83,11 +87,16 @@ class ClockFilter:
         self._covariance = np.zeros((3, 3))
         self._edge_scan = 0
         self._suspicion_ns, self._suspicion_scan = 0.0, 0  # an edge was rejected where one was due
+        self._doubt_ns = 0.0  # the line followed two edges that may have been wrong themselves
 
     def _forget_noise(self) -> None:
         self.jitter = JitterEstimate()
+        self._drift_square = 0.0  # mean of the drift's square as estimated, (ppb/s)^2
+        self._drift_ppb_per_s = self._settings.drift_ppb_per_s
+        self._lag_ns = 0.0
         self._sharp = 0  # sharp edges that still say more than an interval does
         self._pulls: deque[float] = deque(maxlen=BIAS_WINDOW)
+        self._innovations: deque[float] = deque(maxlen=LAG_WINDOW)
 
     # ---- what it says ----
 
@@ -119,8 +128,9 @@ class ClockFilter:
         """Standard uncertainty of the local time of a scan, ns: the filter's, and the receiver's own."""
         if not self.running:
             return math.inf
-        drift = self._settings.drift_ppb_per_s
-        variance = phase_variance(self._covariance, self._seconds(scan), drift) + receiver_sigma_ns**2
+        lag_ns = self._lag_ns * (1.0 + self.seconds_since_edge(scan) / LAG_WINDOW)
+        variance = phase_variance(self._covariance, self._seconds(scan), self._drift_ppb_per_s)
+        variance += receiver_sigma_ns**2 + lag_ns**2 + self._doubt_ns**2
         if self._suspicion_ns:  # as if the rejected edge were right, and the frequency had changed
             elapsed = (scan - self._suspicion_scan) * self._nominal_ns * 1e-9
             variance += (self._suspicion_ns * (1.0 + elapsed) / 2) ** 2
@@ -136,7 +146,7 @@ class ClockFilter:
 
     def _predicted(self, scan: int) -> FloatArray:
         """Covariance [3, 3] at a scan."""
-        step, noise = transition(self._seconds(scan), self._settings.drift_ppb_per_s)
+        step, noise = transition(self._seconds(scan), self._drift_ppb_per_s)
         return np.asarray(step @ self._covariance @ step.T + noise)
 
     # ---- what it is told ----
@@ -179,7 +189,7 @@ class ClockFilter:
         self._intervals.clear()
         self._finder.clear()
         self.running, self.accepted, self._rejected_in_a_row = True, 3, 0
-        self._suspicion_ns = 0.0
+        self._suspicion_ns = self._doubt_ns = 0.0
         return Outcome(verdict, math.nan, -before_ns)
 
     def _track(self, seen: Candidate, half_width_ns: float) -> Outcome:
@@ -194,9 +204,11 @@ class ClockFilter:
         noise = (self.jitter.sigma_ns if half_width_ns else max(seen.sigma_ns, self.jitter.sigma_ns)) ** 2
         if not (self._passes(residual, noise, half_width_ns) or self._is_manoeuvre(residual, noise)):
             return self._reject(seen, residual)
-        self._suspicion_ns = 0.0
+        self._suspicion_ns, self._doubt_ns = 0.0, self._doubt_ns * DOUBT_LEFT
         missed = self.seconds_since_edge(seen.scan) > self._settings.holdover_after_s
         self.accepted = 1 if missed else self.accepted + 1
+        if missed:
+            self._innovations.clear()  # the first is the error of the holdover, not a lag
         self._rejected_in_a_row = 0
         self._finder.clear()
         if half_width_ns:
@@ -219,6 +231,7 @@ class ClockFilter:
         if abs(residual) > self._settings.gate_sigma * math.sqrt(float((self._covariance + step)[0, 0]) + noise):
             return False
         self._covariance = self._covariance + step
+        self._doubt_ns = max(self._suspicion_ns, abs(residual)) / DOUBT_LEFT
         return True
 
     def _move_to(self, scan: int) -> None:
@@ -239,7 +252,21 @@ class ClockFilter:
         self._state = self._state + gain * residual
         keep = np.eye(3) - np.outer(gain, [1.0, 0.0, 0.0])
         self._covariance = keep @ p @ keep.T + np.outer(gain, gain) * noise
+        self._learn_drift(residual)
         return float(gain[0]) * residual
+
+    def _learn_drift(self, residual: float) -> None:
+        """How fast the frequency drifts, if faster than assumed, and by how much the line lags behind the edges: what
+        of their mean distance from it is more than chance."""
+        self._drift_square += (float(self._state[2]) ** 2 - self._drift_square) / DRIFT_EDGES
+        self._drift_ppb_per_s = max(self._settings.drift_ppb_per_s, math.sqrt(self._drift_square))
+        if self.accepted > 1:
+            self._innovations.append(residual)
+        if len(self._innovations) < LAG_WINDOW:
+            self._lag_ns = 0.0
+        else:
+            square = fmean(self._innovations) ** 2 - 2.0 * self.jitter.sigma_ns**2 / LAG_WINDOW
+            self._lag_ns = math.sqrt(max(square, 0.0))
 
     def _take_interval(self, seen: Candidate, second: int, residual: float, half_width_ns: float) -> Outcome:
         """An edge anywhere within +- `half_width_ns`: by all such edges, or into this one from where sharp ones led."""

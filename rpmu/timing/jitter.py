@@ -3,22 +3,28 @@
 The third difference of four edges a second apart is free of phase, frequency and steady drift, whatever the clock
 filter believes; of independent edges it has 1 + 9 + 9 + 1 = 20 times the variance of one. (Learning from the filter's
 innovations instead would take a warming crystal for a bad receiver, trust the edges less, lag more, and so on.) The
-median over a window is robust: one bad edge spoils four differences. While the window is short the answer is made
-larger, because too small a scatter would be a lie.
+mean square over some minutes is the answer, with what lies far outside the median cut: one bad edge spoils four
+differences. A receiver that becomes worse is believed sooner, by the last half minute alone. While the window is short
+the answer is made larger, because too small a scatter would be a lie.
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from statistics import median
+from collections.abc import Sequence
+from statistics import fmean, median
 
 from rpmu.timing.start import SECOND_NS, Candidate
 
 START_NS = 1_000.0  # until something is known
 FLOOR_NS = 5.0
-WINDOW = 40
+WINDOW = 160
+RECENT = 30
 FEWEST = 6
+CUT = 9.0  # times the variance that the median gives: three standard deviations
+CUT_LOSS = 0.994  # what the cut leaves of a Gaussian's variance
+WORSE = 2.0  # times the variance of the whole window: more than chance makes of the recent part
 CREDIBLE_NS = 20 * 5_000.0  # a larger third difference is not jitter
 MEDIAN_OF_CHI2 = 0.4549  # of one degree of freedom
 DIFFERENCE_VARIANCE = 20.0
@@ -54,5 +60,12 @@ class JitterEstimate:
         count = len(self._window)
         if count < FEWEST:
             return
-        variance = median(self._window) / MEDIAN_OF_CHI2
+        recent = list(self._window)[-RECENT:]
+        variance = max(_variance(self._window), _variance(recent) / WORSE)
         self.sigma_ns = max(math.sqrt(variance * (1.0 + 12.0 / count)), FLOOR_NS)
+
+
+def _variance(squares: Sequence[float]) -> float:
+    """Of one edge, from squares that have it as their mean, but for outliers."""
+    cut = CUT * median(squares) / MEDIAN_OF_CHI2
+    return fmean(min(square, cut) for square in squares) / CUT_LOSS

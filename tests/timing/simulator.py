@@ -194,10 +194,10 @@ class _Runner:
         return PpsEvent("adc", self.epoch, first + start, codes[start : start + 48], 16, counter, counter)
 
     def _pin_event(self, position: float) -> PpsEvent:
-        # Ticks of the edge: a scan's result is ready 13 ADC clocks after its sampling instant, read 11 ticks later;
-        # the looks at the pin come 16 ticks after the counter (both as on the emulator).
+        # Ticks of the edge: a scan's result is ready 13 ADC clocks after its sampling instant, read 22 ticks later;
+        # a look at the pin comes 12 ticks after the counter is read (both as on the emulator).
         ticks = (position - 13 / 50) * TICKS_PER_SCAN + self._lag_ticks()
-        before = ticks - 16 - self.rng.uniform() * self.world.pin_ticks
+        before = ticks - 12 - self.rng.uniform() * self.world.pin_ticks
         none = np.zeros(0, dtype=np.uint16)
         after = before + self.world.pin_ticks
         newest = int(position - 13 / 50)
@@ -207,7 +207,7 @@ class _Runner:
         return 5000.0 + self.moved * TICKS_PER_SCAN
 
     def _counter(self, number: float) -> int:
-        return int(number * TICKS_PER_SCAN + self._lag_ticks() + 11 + self.rng.uniform() * 60)
+        return int(number * TICKS_PER_SCAN + self._lag_ticks() + 22 + self.rng.uniform() * 60)
 
     def _restart(self, k: int) -> None:
         self.moved += self.world.restart_ticks(k) / TICKS_PER_SCAN
