@@ -16,7 +16,7 @@ export SUITES
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup emulator run test lint unit firmware oracle conformance simulation bench bench-target soak deb image image-lock test-target fuzz format clean
+.PHONY: help setup emulator run test lint unit firmware oracle conformance simulation bench bench-target time soak deb image image-lock test-target fuzz format clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -80,6 +80,9 @@ bench: setup ## ratios against peers or bounds in the same run
 bench-target: setup ## instructions per report on the board, counted in qemu-arm, against the record and the goals (RECORD=1 renews it)
 	@scripts/system-packages qemu-user gcc
 	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.target $(if $(RECORD),--record)
+
+time: setup ## the locked clock for 30 simulated minutes (or FOR=...) a case: both PPS inputs, crystals that make the edge stand still
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.timing.study --minutes $(or $(FOR),30)
 
 soak: setup ## server, splitter and concentrator for 30 minutes under random clients (FOR=... seconds); ends with 1 on any loss
 	@$(BIN)/python -m tests.serve.soak --for $(or $(FOR),1800)

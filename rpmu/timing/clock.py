@@ -256,8 +256,10 @@ class ClockFilter:
         return float(gain[0]) * residual
 
     def _learn_drift(self, residual: float) -> None:
-        """How fast the frequency drifts, if faster than assumed, and by how much the line lags behind the edges: what
-        of their mean distance from it is more than chance."""
+        """How fast the frequency drifts, if faster than assumed, and by how much the line lags behind.
+
+        The lag is what of the edges' mean distance from the line is more than chance.
+        """
         self._drift_square += (float(self._state[2]) ** 2 - self._drift_square) / DRIFT_EDGES
         self._drift_ppb_per_s = max(self._settings.drift_ppb_per_s, math.sqrt(self._drift_square))
         if self.accepted > 1:

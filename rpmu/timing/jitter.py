@@ -21,7 +21,7 @@ START_NS = 1_000.0  # until something is known
 FLOOR_NS = 5.0
 WINDOW = 160
 RECENT = 30
-FEWEST = 6
+FEWEST = 4
 CUT = 9.0  # times the variance that the median gives: three standard deviations
 CUT_LOSS = 0.994  # what the cut leaves of a Gaussian's variance
 WORSE = 2.0  # times the variance of the whole window: more than chance makes of the recent part
@@ -62,7 +62,7 @@ class JitterEstimate:
             return
         recent = list(self._window)[-RECENT:]
         variance = max(_variance(self._window), _variance(recent) / WORSE)
-        self.sigma_ns = max(math.sqrt(variance * (1.0 + 12.0 / count)), FLOOR_NS)
+        self.sigma_ns = max(math.sqrt(variance * (1.0 + 12.0 / count + 250.0 / count**2)), FLOOR_NS)
 
 
 def _variance(squares: Sequence[float]) -> float:
