@@ -155,6 +155,19 @@ def test_without_notice_there_is_no_hole_either():
     assert run.statuses[-1].stream.cfgcnt == 1
 
 
+def test_rare_reports_give_way_to_frequent_ones_on_time():
+    old = start_config(station={"reporting_rate_per_s": -6})
+    run = stream(old, {13.0: changed(old, station={"reporting_rate_per_s": 30})}, 20)
+    assert run.errors == []
+    assert all(status.time.locked for status in run.statuses)
+    steps = np.diff(run.times)
+    change = int(np.argmax(steps < 1e9))
+    assert run.frames[change].stamp.fracsec == 0
+    assert run.times[change] / 1e9 - START_NS / 1e9 == pytest.approx(13 + NOTICE_S, abs=2), "not with the next rare one"
+    assert np.abs(steps[change:] - 33_333_333).max() < 1000, "to the microsecond of TIME_BASE"
+    assert run.frames[-1].config.data_rate in (30, -6)
+
+
 def test_a_change_that_is_taken_back_while_announced_never_holds():
     old = start_config()
     new = changed(old, station={"name": "CELLAR"})

@@ -80,6 +80,61 @@ def test_a_second_change_replaces_one_that_is_announced():
     assert len(decode(stream.answer(5)[0]).pmus[0].phasors) == 3
 
 
+def test_a_source_that_needs_longer_than_the_notice_gets_its_time_and_the_notice_its_length():
+    old, new = make_config(), make_config(phasors=2)
+    stream = stream_of(old, notice_s=2)
+    flags(stream, old, [0])
+    assert stream.change(new, planned=True, lead_s=5).effective_soc == FIRST_SOC + 6
+    assert flags(stream, old, range(1, 6 * RATE)) == [False] * (4 * RATE - 1) + [True] * (2 * RATE)
+    assert not any(flags(stream, new, range(6 * RATE, 7 * RATE)))
+
+
+def test_without_notice_a_change_waits_for_its_source_and_is_not_marked():
+    old, new = make_config(), make_config(phasors=2)
+    stream = stream_of(old, notice_s=0)
+    flags(stream, old, [0])
+    assert stream.change(new, planned=True, lead_s=2).effective_soc == FIRST_SOC + 3
+    assert not any(flags(stream, old, range(1, 3 * RATE)))
+    assert not any(flags(stream, new, range(3 * RATE, 4 * RATE)))
+    assert len(decode(stream.answer(5)[0]).pmus[0].phasors) == 2
+
+
+def test_a_change_between_rare_frames_is_announced_from_now_on():
+    old = make_config()
+    stream = stream_of(old, notice_s=60)
+    flags(stream, old, [0])
+    assert stream.change(make_config(phasors=2), planned=True, now_soc=FIRST_SOC + 40).effective_soc == FIRST_SOC + 101
+
+
+def test_a_change_back_to_what_holds_forgets_the_one_that_was_announced():
+    old = make_config()
+    stream = stream_of(old)
+    flags(stream, old, [0])
+    stream.change(make_config(phasors=2), planned=True)
+    assert flags(stream, old, [RATE]) == [True]
+    change = stream.change(old, planned=True)
+    assert (change.configuration, change.effective_soc) == (old, None)
+    assert not any(flags(stream, old, range(2 * RATE, 70 * RATE)))
+    assert stream.changes == 0
+
+
+def test_the_version_changes_with_its_configuration():
+    old, new = make_config(), make_config(phasors=2)
+    stream = stream_of(old, notice_s=1)
+    flags(stream, old, [0])
+    stream.adopt("another text", 1, 1)
+    stream.change(new, planned=True)
+    assert stream.outgoing(make_frame(old, 1).encode())[1] & 15 == 2
+    assert stream.outgoing(make_frame(new, 2 * RATE).encode())[1] & 15 == 1
+    assert decode(stream.answer(3)[0]).text == "another text"
+
+
+def test_another_idcode_of_the_only_pmu_counts_up():
+    old = make_config(cfgcnt=4)
+    new = replace(old, idcode=9, pmus=(replace(old.pmus[0], idcode=9),))
+    assert counted_up(old, new).pmus[0].cfgcnt == 5
+
+
 def test_a_configuration_that_cannot_be_sent_is_refused_and_the_old_one_stays():
     stream = stream_of(make_config())
     with pytest.raises(InputError, match="IDCODE"):
