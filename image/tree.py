@@ -26,7 +26,6 @@ ENABLED = (  # besides what the packages switch on themselves
 )
 MASKED = (  # they would write where the root is read-only, or wait for a network that need not be there
     "systemd-networkd-wait-online.service",
-    "systemd-logind.service",  # nobody sits at the board, and it wants to write below /var/lib
     "getty@tty1.service",
     "systemd-update-done.service",
     "systemd-hwdb-update.service",
