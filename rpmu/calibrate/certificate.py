@@ -274,5 +274,8 @@ def device_serial(configured: str | None, file: Path = SERIAL_FILE) -> str:
     except (OSError, UnicodeDecodeError):
         serial = ""
     if not serial:
-        raise InputError(f"{file} tells no serial number; set [calibration] serial to the one on the board's sticker")
+        raise InputError(
+            f"{file} tells no serial number (no BeagleBone?); give the one on the board's sticker with --serial, "
+            "or in the configuration as [calibration] serial"
+        )
     return serial

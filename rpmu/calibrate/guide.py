@@ -140,6 +140,7 @@ class Guide:
         keep: called with every reading, to store it.
         gain: of the first channel against what the PMU runs with, once a reading has told; 0 before.
         may_invert: see `Collector`.
+        before: points of the whole plan that were read in an earlier run.
         waiting_for: what is in the way now; empty if nothing is.
         divided: the device divides its converter's reference out.
     """
@@ -152,6 +153,7 @@ class Guide:
     keep: Callable[[dict[str, Reading], Target], None]
     gain: float = 0.0
     may_invert: bool = False
+    before: int = 0
     waiting_for: str = field(default="", init=False)
     divided: bool = field(default=False, init=False)
     _collector: Collector | None = field(default=None, init=False)
@@ -175,7 +177,7 @@ class Guide:
         collector = self._collector = self._collector or self._new_collector(frame)
         if not self._asked:
             self._asked = True
-            self.voice.want(target, self._done + 1, len(self.plan))
+            self.voice.want(target, self.before + self._done + 1, self.before + len(self.plan))
         why_not = usable(frame) or self._not_set(frame, target) or (other is not None and _refused(other)) or ""
         self._count_clipped(why_not, collector.needed)
         self._say_why(why_not, collector)

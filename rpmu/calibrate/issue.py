@@ -16,7 +16,18 @@ from rpmu import __version__
 from rpmu.calibrate.certificate import Certificate
 from rpmu.calibrate.fit import DEFAULT, FitResult, FitSettings, Reading, fit_front_end, refuse_plan
 from rpmu.calibrate.readings import Base
-from rpmu.calibrate.record import Adc, Channel, Device, Issue, Point, Reference, Site, Uncertainty, Verification
+from rpmu.calibrate.record import (
+    LEVEL_TABLE,
+    Adc,
+    Channel,
+    Device,
+    Issue,
+    Point,
+    Reference,
+    Site,
+    Uncertainty,
+    Verification,
+)
 from rpmu.calibrate.session import Session, Target
 from rpmu.calibrate.uncertainty import ReferenceError
 from rpmu.errors import InputError
@@ -150,7 +161,7 @@ def channel_of(
     plain = replace(plain, fitted=tuple(dict.fromkeys((*plain.fitted, *known))))
     channel = with_levels(plain, [r for r in readings if r not in main], level_v, fit, base)
     points = [_point(name, r, why) for r, why in zip(main, fit.left_out, strict=True)]
-    points += [_point(name, r, "level table") for r in readings if r not in main]
+    points += [_point(name, r, LEVEL_TABLE) for r in readings if r not in main]
     return channel, points
 
 

@@ -18,6 +18,7 @@ from rpmu.errors import InputError
 from rpmu.estimate.front_end import FrontEnd
 
 METHODS = ("generator", "reference", "dmm", "self-test")
+LEVEL_TABLE = "level table"  # why a point is not in the fit that is used all the same
 PARAMETERS = ("gain", "delay", "f0", "q")
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import hypot
 
 import numpy as np
 
@@ -27,6 +28,9 @@ POLL_S = 0.01
 QUIET_S, SETTLE_S = 1.0, 0.8
 LIVE_COUNTS = 10.0  # RMS about the mean, of an outlet that is not dead
 TONES_OF_F0 = (0.081, 0.137, 0.311)  # their harmonics do not meet
+# k = 2: what the RC pole's tolerance and the converter's non-linearity do, beyond the harmonics' scatter; of f0 and Q,
+# and of the delay in periods of f0 (tests/calibrate/study.py)
+MODEL_PERCENT, MODEL_PERIODS = 0.2, 2.2e-4
 Progress = Callable[[str, float], None]
 
 
@@ -177,9 +181,9 @@ def evaluate(
                 dc[i],
                 noise[i],
                 front_end.gain / profile.tone_gain,
-                fit.u_f0_percent,
-                fit.u_q_percent,
-                fit.u_delay_s,
+                hypot(fit.u_f0_percent, MODEL_PERCENT),
+                hypot(fit.u_q_percent, MODEL_PERCENT),
+                hypot(fit.u_delay_s, MODEL_PERIODS / front_end.f0_hz),
             )
         )
     return found

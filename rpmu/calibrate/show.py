@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import date
 
 from rpmu.calibrate.certificate import Certificate
-from rpmu.calibrate.record import Channel
+from rpmu.calibrate.record import LEVEL_TABLE, Channel
 
 
 def certificate_lines(certificate: Certificate, today: date | None = None) -> list[str]:
@@ -66,8 +66,10 @@ def _channels(certificate: Certificate) -> Iterator[str]:
         yield _parameter("q", channel, f"{channel.q:.6g}", f"{channel.u_q_percent:.3g} %")
         if channel.skew_s:
             yield f"  skew      {channel.skew_s * 1e9:+.0f} ns"
-        for volts, gain, phase in zip(channel.level_v, channel.level_gain, channel.level_phase_deg, strict=True):
-            yield f"  level     {volts:7.2f} V: gain {100 * (gain - 1):+.4f} %, phase {phase:+.4f}°"
+        known = [f", ± {u:.3f} % TVE" for u in channel.u_level_percent] or [""] * len(channel.level_v)
+        rows = zip(channel.level_v, channel.level_gain, channel.level_phase_deg, known, strict=True)
+        for volts, gain, phase, within in rows:
+            yield f"  level     {volts:7.2f} V: gain {100 * (gain - 1):+.4f} %, phase {phase:+.4f}°{within}"
 
 
 def _parameter(name: str, channel: Channel, value: str, uncertainty: str) -> str:
@@ -76,10 +78,10 @@ def _parameter(name: str, channel: Channel, value: str, uncertainty: str) -> str
 
 
 def _evidence(certificate: Certificate) -> Iterator[str]:
-    used = sum(point.used for point in certificate.point)
-    yield f"points      {used} of {len(certificate.point)} used"
+    fitted, table = sum(p.used for p in certificate.point), sum(p.why == LEVEL_TABLE for p in certificate.point)
+    yield f"points      {len(certificate.point)}: {fitted} fitted, {table} in the level table"
     for point in certificate.point:
-        if not point.used:
+        if not point.used and point.why != LEVEL_TABLE:
             yield f"  left out  {point.channel} {point.frequency_hz:g} Hz {point.voltage_v:g} V: {point.why}"
     for check in certificate.verification:
         where = f"{check.channel} {check.frequency_hz:g} Hz {check.voltage_v:g} V"

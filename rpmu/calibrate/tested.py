@@ -22,7 +22,6 @@ from rpmu.errors import InputError
 from rpmu.estimate.front_end import FrontEnd
 
 U_GAIN_PERCENT = 4.0  # of a gain that nobody measured: resistors, transformer and supply, a percent or two each
-MODEL_PERCENT = 0.3  # k = 2: what the RC pole's tolerance and the converter do to f0 and Q (tests/calibrate/study.py)
 HALF_BAND_HZ = 5.0
 
 
@@ -84,8 +83,8 @@ def _updated(channel: Channel, found: Found, profile: Profile) -> Channel:
         delay_s=-cmath.phase(ratio) / (2 * pi * hz) - found.skew_s,
         skew_s=found.skew_s,
         fitted=tuple(dict.fromkeys((*channel.fitted, "f0", "q"))),
-        u_f0_percent=hypot(found.u_f0_percent, MODEL_PERCENT),
-        u_q_percent=hypot(found.u_q_percent, MODEL_PERCENT),
+        u_f0_percent=found.u_f0_percent,
+        u_q_percent=found.u_q_percent,
     )
 
 
@@ -105,8 +104,8 @@ def _first(found: Sequence[Found], profile: Profile, serial: str, today: date, s
             fitted=("f0", "q"),
             u_gain_percent=U_GAIN_PERCENT,
             u_delay_s=limit_s,
-            u_f0_percent=hypot(one.u_f0_percent, MODEL_PERCENT),
-            u_q_percent=hypot(one.u_q_percent, MODEL_PERCENT),
+            u_f0_percent=one.u_f0_percent,
+            u_q_percent=one.u_q_percent,
             u_tve_percent=u_tve,
         )
         for one in found

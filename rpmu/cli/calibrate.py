@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import sys
 from contextlib import AsyncExitStack
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -43,7 +44,6 @@ CONNECT = {
     "generator": "set the generator (locked to the PPS) to",
     "reference": "leave device and reference at the same outlet;",
     "dmm": "leave the multimeter at the same outlet;",
-    "verify": "connect",
 }
 
 
@@ -90,15 +90,26 @@ async def _measure_and_finish(args: argparse.Namespace, stop: asyncio.Event) -> 
     about["certificate"] = base.certificate.sha256 if base.certificate else ""
     session = Session.open(args.session or Path(f"calibration-{args.tool}.json"), about)
     left = session.remaining(plan) if session.entries else plan
-    if left and not await _measure(args, base, session, left, stop):
+    if session.entries:
+        _say_resumed(args, session, len(plan) - len(left), len(plan))
+    if left and not await _measure(args, base, session, left, stop, len(plan) - len(left)):
         done = len(plan) - len(session.remaining(plan)) if session.entries else 0
+        if sys.stderr.isatty():
+            print("\r\033[K", end="", file=sys.stderr, flush=True)  # the progress line
         print(f"interrupted: {done} of {len(plan)} points are in {session.path}; run the same command to go on")
         return INTERRUPTED
     return _finish_verification(args, base, session) if fitting is None else _finish(args, base, session, fitting)
 
 
+def _say_resumed(args: argparse.Namespace, session: Session, done: int, of: int) -> None:
+    if args.json:
+        say("resumed", session=str(session.path), done=done, of=of)
+    else:
+        print(f"going on: {done} of {of} points are in {session.path} (remove it to begin anew)", flush=True)
+
+
 async def _measure(
-    args: argparse.Namespace, base: Base, session: Session, left: list[Target], stop: asyncio.Event
+    args: argparse.Namespace, base: Base, session: Session, left: list[Target], stop: asyncio.Event, before: int
 ) -> bool:
     """Take what is left of the plan; False if told to stop before the end."""
     guide = Guide(
@@ -106,10 +117,11 @@ async def _measure(
         _truth(args),
         left,
         args.seconds,
-        JsonLines() if args.json else Terminal(base, CONNECT[args.tool]),
+        JsonLines() if args.json else Terminal(base, CONNECT[_against(args)]),
         lambda readings, target: session.add(readings, target.verify, guide.divided),
         gain=base.gain_of(session.entries[-1].channel, session.entries[-1].reading) if session.entries else 0.0,
         may_invert=args.inverting,
+        before=before,
     )
 
     async def follow() -> None:
@@ -138,6 +150,13 @@ async def _measure(
             f"in {session.path}: run the same command again to go on"
         )
     return guide.finished
+
+
+def _against(args: argparse.Namespace) -> str:
+    """The procedure whose instrument a verification uses."""
+    if args.tool != "verify":
+        return str(args.tool)
+    return "generator" if args.reference is None else "reference"
 
 
 def _truth(args: argparse.Namespace) -> Any:
@@ -188,7 +207,7 @@ def _finish(args: argparse.Namespace, base: Base, session: Session, settings: Is
         say("certificate", path=str(path), sha256=certificate.sha256, tve_percent=certificate.uncertainty.tve_percent)
     else:
         print("\n".join(certificate_lines(certificate, settings.today)))
-        print(f"written to {path}; set [calibration] certificate to it or to its folder, and restart the daemon")
+        print(f"written to {path}; set [calibration] certificate to it or to its folder, then systemctl reload rpmu")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""From the words of `--source` to a source: nominal, grid, the standard's test signals, and recordings.
+"""From the words of `--source` to a source: nominal, grid, a generator, the standard's test signals, and recordings.
 
 Every test signal is the one of IEC/IEEE 60255-118-1 (the same as C37.118.1a-2014): steady state, harmonic, out-of-band
 interference, amplitude and phase modulation, frequency ramp, magnitude and phase step. Time in their formulas counts
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from rpmu.errors import InputError
+from rpmu.twin.generator import Generator, default_points, points
 from rpmu.twin.laws import Law, Lines, ModulatedLaw, PiecewiseLaw, StepLaw, WanderLaw
 from rpmu.twin.recording import RecordedMains
 from rpmu.twin.signals import NS_PER_S, MainsSource
@@ -119,6 +120,18 @@ def _grid(setting: Setting, raw: dict[str, str]) -> MainsSource:
     return _synthetic(setting, v, law, harmonics=v["harmonics"])
 
 
+def _generator(setting: Setting, raw: dict[str, str]) -> MainsSource:
+    keys = {
+        "points": Key(points, default_points(setting.nominal_hz, setting.voltage_v), "HZ:V;HZ:V;..."),
+        "each_s": number(20, "a number of seconds", 1, 3600),
+        "angle_deg": number(0, "a number of degrees", -36000, 36000),
+        "phases": Key(int, setting.phases, "1 or 3", allowed=(1, 3)),
+    }
+    v = values("source generator", raw, keys)
+    angle_rad = float(v["angle_deg"]) * np.pi / 180
+    return Generator(v["points"], float(v["each_s"]), setting.nominal_hz, v["phases"], setting.start_ns, angle_rad)
+
+
 def _test_steady(setting: Setting, raw: dict[str, str]) -> MainsSource:
     v = values("source test:steady", raw, _common(setting) | {"frequency_hz": _frequency(setting)})
     return _synthetic(setting, v, _steady(setting, v))
@@ -214,7 +227,8 @@ TESTS: dict[str, Callable[[Setting, dict[str, str]], MainsSource]] = {
     "magnitude-step": lambda setting, raw: _test_step(setting, raw, "magnitude-step"),
     "phase-step": lambda setting, raw: _test_step(setting, raw, "phase-step"),
 }
-NAMES = {"nominal": _nominal, "grid": _grid, "test": None, "file": None}
+PLAIN = {"nominal": _nominal, "grid": _grid, "generator": _generator}
+NAMES: dict[str, object] = {**PLAIN, "test": None, "file": None}
 
 
 def _file(setting: Setting, path: str, raw: dict[str, str]) -> MainsSource:
@@ -258,4 +272,4 @@ def parse_source(spec: str, setting: Setting) -> MainsSource:
         return TESTS[choose("the test signal", argument.replace("_", "-"), TESTS)](setting, raw)
     if argument:
         raise InputError(f"source {spec!r}: {name} takes no {argument!r}; its keys follow after a comma")
-    return (_nominal if name == "nominal" else _grid)(setting, raw)
+    return PLAIN[name](setting, raw)

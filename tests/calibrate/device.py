@@ -8,16 +8,19 @@ emulator, which is what a study of hundreds of units needs; a test holds both to
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rpmu.acquire.blocks import AcquisitionInfo, SampleBlock
+from rpmu.acquire.blocks import AcquisitionInfo, PpsEvent, SampleBlock
 from rpmu.acquire.settings import SamplerSettings
 from rpmu.calibrate.fit import Reading
 from rpmu.calibrate.profile import Profile
 from rpmu.calibrate.readings import Base, Collector
+from rpmu.calibrate.self_test import Found, evaluate, tones_hz
+from rpmu.calibrate.tones import ToneRecord
 from rpmu.estimate.settings import EstimatorSettings
 from rpmu.measurement import Measurement
 from rpmu.pipeline import Calibration, Pipeline
@@ -25,6 +28,7 @@ from rpmu.timing import TimeMap
 from rpmu.timing.known import KnownTime
 from rpmu.twin.pruss_values import AdcErrors
 from rpmu.twin.tolerance import CODES, Unit
+from rpmu.twin.tone import loaded
 
 START_NS = 1_795_000_000 * 10**9
 CIC_ORDER = 3
@@ -37,6 +41,28 @@ def response(profile: Profile, frequency_hz: float) -> complex:
     low_pass = profile.gain / (1 - u * u + 1j * u / profile.q)
     rc = 1 / (1 + 1j * frequency_hz / profile.rc_pole_hz)
     return complex(low_pass * rc * np.exp(-2j * np.pi * frequency_hz * profile.delay_s))
+
+
+def acquisition_info(settings: SamplerSettings) -> AcquisitionInfo:
+    """What the firmware says that it samples."""
+    return AcquisitionInfo(
+        1,
+        settings.adc_clkdiv,
+        settings.scan_adc_clocks,
+        settings.decimation,
+        CIC_ORDER,
+        settings.output_shift,
+        settings.skew_adc_clocks,
+        "0.0",
+    )
+
+
+def cic(codes: NDArray[np.int64], info: AcquisitionInfo) -> NDArray[np.int64]:
+    """The firmware's decimator on whole numbers; sample 0 is the first that is whole."""
+    comb = np.ones(info.decimation, dtype=np.int64)
+    kernel = np.convolve(np.convolve(comb, comb), comb)
+    sums = np.lib.stride_tricks.sliding_window_view(codes, len(kernel))[:: info.decimation] @ kernel
+    return np.asarray((sums + (1 << (info.output_shift - 1))) >> info.output_shift)
 
 
 @dataclass(frozen=True)
@@ -94,25 +120,18 @@ class Device:
         self, tone: Tone, calibration: Calibration, nominal_hz: int = 60, seconds: float = 0.75
     ) -> list[Measurement]:
         """What the daemon reports of it, once the mid-scale is known."""
-        settings = SamplerSettings()
-        info = AcquisitionInfo(
-            1, settings.adc_clkdiv, settings.scan_adc_clocks, settings.decimation, CIC_ORDER, settings.output_shift,
-            settings.skew_adc_clocks, "0.0",
-        )  # fmt: skip
+        info = acquisition_info(SamplerSettings())
         ns_per_scan = 1e9 / float(info.scan_rate_hz) / (1 + 1e-6 * self.unit.crystal_ppm)
         n = round(seconds * float(info.scan_rate_hz))
         skew_scans = float(info.skew_scans(0))
         codes = self.codes(self.volts(tone, (np.arange(n) - skew_scans) * ns_per_scan * 1e-9))
-        comb = np.ones(info.decimation, dtype=np.int64)
-        kernel = np.convolve(np.convolve(comb, comb), comb)
-        sums = np.lib.stride_tricks.sliding_window_view(codes, len(kernel))[:: info.decimation] @ kernel
-        samples = (sums + (1 << (info.output_shift - 1))) >> info.output_shift
+        samples = cic(codes, info)
         late_ns = round(self.time_error_ns)
         keeper = KnownTime(TimeMap(0, START_NS + late_ns, ns_per_scan, 10.0))
         rate = 60 if nominal_hz == 60 else 50
         pipeline = Pipeline(info, keeper, EstimatorSettings(nominal_hz, "M", rate), calibration)
         pipeline._offset.offset[:] = samples.mean()
-        return pipeline.feed(SampleBlock(len(kernel) - 1, samples.astype(np.uint16)[:, None], 0, 0))
+        return pipeline.feed(SampleBlock(CIC_ORDER * (info.decimation - 1), samples.astype(np.uint16)[:, None], 0, 0))
 
     def reading(
         self, tone: Tone, base: Base, nominal_hz: int = 60, seconds: float = 0.75, truth: Tone | None = None
@@ -128,3 +147,43 @@ class Device:
         readings = collector.take()
         assert readings is not None, "a steady tone is stable"
         return readings["VA"]
+
+
+def self_tested(unit: Unit, design: Profile, seed: int = 0, seconds: float = 2.0) -> Found:
+    """The self-test of a unit: the same short cut, with a square wave and its edges at the PPS input."""
+    settings, rng = SamplerSettings(), np.random.default_rng([seed, 0x5E])
+    info = acquisition_info(settings)
+    device, scan_s = Device(Unit(loaded(unit.profile, design), unit.adc), seed), 1 / float(info.scan_rate_hz)
+    records = []
+    for hz in tones_hz(design):
+        start_s = 0.1 + float(rng.uniform(0, 1)) / hz
+        n = round(seconds / scan_s)
+        t = np.arange(n) * scan_s
+        mains_t = t - float(info.skew_scans(0)) * scan_s - start_s
+        p, out = device.unit.profile, np.full(n, device.unit.profile.bias_v)
+        share = design.tone_gain / design.gain  # of mains volts per volt of tone
+        out += response(replace(p, delay_s=0.0), 1e-9).real * share * 3.3 / 2
+        for k in range(1, int(20_000 / hz) + 1, 2):
+            h = response(replace(p, delay_s=unit.electronics_delay_s), k * hz) * share * 3.3 * 2 / (np.pi * k)
+            out += abs(h) * np.sin(2 * np.pi * k * hz * mains_t + np.angle(h))
+        samples = cic(device.codes(out), info)
+        block = SampleBlock(CIC_ORDER * (info.decimation - 1), samples.astype(np.uint16)[:, None], 0, 0)
+        records.append(ToneRecord(hz, [block], list(edges(device, design, t, start_s, 1 / hz))))
+    return evaluate(records, info, design, ["VA"], 3.3, [0.0], [0.0])[0]
+
+
+def edges(
+    device: Device, design: Profile, t: NDArray[np.float64], start_s: float, period_s: float
+) -> Iterator[PpsEvent]:
+    """What the firmware stores around every rising edge: 16 samples before the crossing, 32 from it on."""
+    for rise_s in np.arange(start_s, t[-1] - 2e-3, period_s):
+        first = int(rise_s * 60_000) - 20
+        if first < 0:
+            continue
+        after = t[first : first + 72] - rise_s
+        volts = np.where(after > 0, design.pps_high_v * (1 - np.exp(-after / design.pps_tau_s)), 0.0)
+        counts = device.codes(volts)
+        crossing = int(np.argmax(counts >= 1000))
+        yield PpsEvent(
+            "adc", 0, first + crossing - 16, counts[crossing - 16 : crossing + 32].astype(np.uint16), 16, 0, 0
+        )

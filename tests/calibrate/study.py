@@ -23,7 +23,7 @@ from rpmu.calibrate.profile import load_profile
 from rpmu.calibrate.readings import Base
 from rpmu.calibrate.record import Channel, Reference
 from rpmu.twin.tolerance import unit_of
-from tests.calibrate.device import Device, Tone
+from tests.calibrate.device import Device, Tone, self_tested
 
 DRAWS = 5
 PAGE = Path(__file__).parents[2] / "docs" / "calibration-study.md"
@@ -183,6 +183,40 @@ def percentile(found: Sequence[Found], group: str, q: float, when: str = "after"
     return float(np.percentile([getattr(f, when)[group] for f in found], q))
 
 
+@dataclass(frozen=True)
+class Tested:
+    """What a self-test got wrong, and what it had stated (k = 2): percent of f0 and Q, us of the delay."""
+
+    profile: str
+    error: tuple[float, float, float]
+    stated: tuple[float, float, float]
+
+
+def try_unit(number: int, profile: str) -> Tested:
+    """The self-test of a unit."""
+    design = load_profile(profile)
+    unit = unit_of(design, number)
+    found = self_tested(unit, design, number)
+    delay_s = unit.profile.front_end.delay_s - unit.profile.delay_s + unit.electronics_delay_s
+    error = (100 * (found.f0_hz / unit.profile.f0_hz - 1), 100 * (found.q / unit.profile.q - 1))
+    stated = (found.u_f0_percent, found.u_q_percent, 1e6 * found.u_delay_s)
+    return Tested(profile, (*error, 1e6 * (found.delay_s - delay_s)), stated)
+
+
+def self_test_table(tested: Sequence[Tested]) -> str:
+    """By front end: errors, and how often they were within what was stated."""
+    rows = []
+    for profile in dict.fromkeys(one.profile for one in tested):
+        own = [one for one in tested if one.profile == profile]
+        errors = np.abs([one.error for one in own])
+        within = 100 * np.mean(errors <= [one.stated for one in own], axis=0)
+        worst = np.percentile(errors, 95, axis=0)
+        cells = [f"{w:.3f} {u} ({c:.0f} %)" for w, u, c in zip(worst, ("%", "%", "us"), within, strict=True)]
+        rows.append(f"| {profile}, {len(own)} units | {' | '.join(cells)} |")
+    head = "| self-test | error of f0, 95 % of units (share within the stated) | of Q | of the electronics' delay |\n"
+    return head + "|---|---|---|---|\n" + "\n".join(rows) + "\n"
+
+
 TABLE_HEAD = """\
 | procedure | at unseen points | before, 95 % of units | after: median | 95 % | worst |
 |---|---|---|---|---|---|
@@ -242,7 +276,9 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="into docs/")
     args = parser.parse_args()
     found = study(args.units, args.processes)
-    text = tables(found)
+    tested = [try_unit(n, "reference-a-120v") for n in range(1, args.units // 2 + 1)]
+    tested += [try_unit(n, "thesis-100hz") for n in range(1, args.units // 10 + 1)]
+    text = tables(found) + "\n" + self_test_table(tested)
     print(text)
     if args.write:
         page = PAGE.read_text(encoding="utf-8")

@@ -6,6 +6,7 @@ The command runs whole; only the network is left out: it is fed the frames that 
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -187,6 +188,17 @@ def test_a_session_edited_by_hand_is_not_continued(bench, tmp_path):
     assert code == 3
     assert "calibration-generator.json: the readings do not match their sha256" in complaint
     assert snapshot(tmp_path) == before
+
+
+def test_an_interrupted_calibration_goes_on_where_it_was(bench, tmp_path):
+    words = ("--points", "60:120,60:96", "--check-points", "")
+    assert bench("generator", Pmu(), None, *words, n=100)[0] == 1
+    session = (tmp_path / "calibration-generator.json").read_text()
+    assert bench("generator", Pmu(), None, *words, truth=(96.0,))[0] == 0
+    assert not (tmp_path / "calibration-generator.json").exists()
+    first = json.loads(session)["entries"]
+    kept = [json.loads(p.read_text())["entries"] for p in (tmp_path / "history").glob("readings-*.json")]
+    assert any(entries[:1] == first and len(entries) == 2 for entries in kept), "it was not measured again"
 
 
 def test_an_inverting_channel_is_accepted_when_told(bench, tmp_path):

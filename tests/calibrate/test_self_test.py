@@ -20,8 +20,8 @@ from rpmu.calibrate.profile import load_profile
 from rpmu.calibrate.pwm import SquareWave, find_pwm
 from rpmu.calibrate.readings import Base
 from rpmu.calibrate.record import Reference
-from rpmu.calibrate.self_test import Found, self_test
-from rpmu.calibrate.tested import MODEL_PERCENT, after_self_test, moved
+from rpmu.calibrate.self_test import MODEL_PERCENT, Found, self_test
+from rpmu.calibrate.tested import after_self_test, moved
 from rpmu.calibrate.tones import ToneRecord, Wave, find_wave, responses, with_jumper, without_jumper
 from rpmu.cli import calibrate_self_test
 from rpmu.cli.main import main
@@ -29,6 +29,7 @@ from rpmu.config import parse
 from rpmu.errors import HardwareError, InputError
 from rpmu.twin.bench import self_test_bench
 from rpmu.twin.tolerance import unit_of
+from tests.calibrate.device import self_tested
 from tests.calibrate.test_in_the_daemon import certificate_of
 
 PROFILE = load_profile("reference-a-120v")
@@ -58,7 +59,11 @@ def test_a_unit_off_the_line(tmp_path):
     assert abs(unit.profile.f0_hz / PROFILE.f0_hz - 1) > 0.01, "it is off"
     assert found.f0_hz == pytest.approx(unit.profile.f0_hz, rel=0.01 * MODEL_PERCENT)
     assert found.q == pytest.approx(unit.profile.q, rel=0.01 * MODEL_PERCENT)
-    assert found.delay_s == pytest.approx(built_delay_s(unit), abs=0.3e-6)
+    assert found.delay_s == pytest.approx(built_delay_s(unit), abs=found.u_delay_s)
+    short = self_tested(unit, PROFILE)
+    assert found.f0_hz == pytest.approx(short.f0_hz, rel=5e-4), "the study's short cut says the same"
+    assert found.q == pytest.approx(short.q, rel=5e-4)
+    assert found.delay_s == pytest.approx(short.delay_s, abs=0.05e-6)
     assert found.noise_counts < 0.5
     assert found.dc_counts == pytest.approx(unit.profile.bias_v * unit.adc.gain / 1.8 * 4096, abs=5)
     assert (tmp_path / "pwm0" / "enable").read_text() == "0\n", "the tone is off again"

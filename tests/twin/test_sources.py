@@ -188,7 +188,7 @@ def test_grid_in_pieces_is_the_grid_in_one():
     [
         (
             "nominel",
-            r"the source 'nominel' does not exist; did you mean 'nominal'\? \(allowed: nominal, grid, test, file",
+            r"the source 'nominel' does not exist; did you mean 'nominal'\? \(allowed: nominal, grid, generator,",
         ),
         ("nominal,frequncy_hz=60", r"'frequncy_hz' does not exist; did you mean 'frequency_hz'\?"),
         ("nominal,frequency_hz=fast", "frequency_hz is 'fast', which is not a number of Hz"),
