@@ -25,7 +25,8 @@ times
 
 * the error is inside what PMU_TQ and MSG_TQ say,
 * STAT's sync bit and MSG_TQ agree, the unlocked time is that since the last frame in sync,
-* the leap bits are those of the second, and every stamp lies on the grid and later than the one before;
+* the leap bits are those of the second, and every stamp lies on the grid and later than the one before,
+* frames in sync follow each other without a gap, and their phase without a jump, through leap seconds too;
 
 and in each scenario the codes are, second by second, what `tests/simulation/scenarios.py` says. `make test` runs those
 that are not marked with an asterisk.

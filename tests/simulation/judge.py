@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.simulation.observe import Seen
-from tests.simulation.scenarios import Expect, Scenario
+from tests.simulation.observe import NOMINAL_HZ, RATE, Seen
+from tests.simulation.scenarios import SOURCE_HZ, Expect, Scenario
 
 PMU_TQ_BOUND_NS = np.array([np.inf, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, np.inf])
 LOCKED_NS = 26_500.0  # MSG_TQ 0 states no figure; the daemon's limit of lock stands for it
@@ -69,6 +69,7 @@ def judge(scenario: Scenario, seen: Seen) -> Verdict:
         *_at(seen, ~seen.grid, "SOC and FRACSEC are no report instant"),
         *_at(seen, _unlocked_wrong(seen), "the unlocked time is wrong"),
         *_at(seen, _leap_bits_wrong(scenario, seen), "the leap bits are wrong"),
+        *_at(seen, _phase_broken(seen, claim_ns), "the phase or the row of frames is broken"),
         *_at(seen, np.diff(seen.elapsed_s, prepend=-1.0) <= 0, "time runs backwards"),
     ]
     for expect in scenario.expect:
@@ -116,6 +117,21 @@ def _liars(
 def _angle_off(seen: Seen, claim_ns: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Frames whose angle is off by more than is claimed; those without an angle are not."""
     return np.asarray(np.nan_to_num(np.abs(seen.angle_error_s)) > claim_ns * 1e-9 + ANGLE_NOISE_S)
+
+
+def _phase_broken(seen: Seen, claim_ns: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Frames in sync that do not follow the one before: one period later, turned as the outlet's frequency turns it.
+
+    This needs no truth, only what a PDC sees: a leap second, like any other second, must not show in the phase.
+    """
+    if len(seen.soc) < 2:
+        return np.zeros(len(seen.soc), bool)
+    turn = np.exp(1j * (np.diff(seen.angle) - 2 * np.pi * (SOURCE_HZ - NOMINAL_HZ) / RATE))
+    allowed_s = 2 * ANGLE_NOISE_S + (claim_ns[1:] + claim_ns[:-1]) * 1e-9
+    jumps = np.nan_to_num(np.abs(np.angle(turn))) > 2 * np.pi * NOMINAL_HZ * allowed_s
+    follows = np.abs(np.diff(seen.elapsed_s) - 1 / RATE) < 1e-3
+    both = seen.in_sync[1:] & seen.in_sync[:-1] & (seen.run[1:] == seen.run[:-1])
+    return np.concatenate([[False], both & (jumps | ~follows)])
 
 
 def _unlocked_wrong(seen: Seen) -> NDArray[np.bool_]:

@@ -25,7 +25,7 @@ from tests.simulation.scenarios import SOURCE, Leap, Scenario
 CONVERSION_TICKS = 13 * 200 / 3  # from a scan's sampling instant to its result
 READ_TICKS = 11  # the firmware reads a scan at the earliest so long after it is ready, on the emulator
 COUNTER_WRAP = 2**32
-NOMINAL_HZ = 60
+NOMINAL_HZ, RATE = 60, 60
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ class Seen:
         elapsed_s: true time of the report since the twin's first instant, s.
         run: which run of the acquisition made it, from 0; the daemon starts a new one with the PRU.
         error_ns: its time on the wire (SOC and FRACSEC) minus the truth, ns; whole seconds and leap seconds included.
+        angle: of its phasor, rad; NaN where the report is invalid.
         angle_error_s: error of its phasor's angle as a time, s; NaN where the report is invalid.
         grid: whether SOC and FRACSEC lie on the grid of reports.
         soc: on the wire.
@@ -47,6 +48,7 @@ class Seen:
     elapsed_s: NDArray[np.float64]
     run: NDArray[np.int64]
     error_ns: NDArray[np.float64]
+    angle: NDArray[np.float64]
     angle_error_s: NDArray[np.float64]
     grid: NDArray[np.bool_]
     soc: NDArray[np.int64]
@@ -161,13 +163,14 @@ def _seen(scenario: Scenario, spy: Spy, outcome: Outcome) -> Seen:
     columns = [np.array(column) for column in zip(*rows, strict=True)] if rows else [np.zeros(0)] * 10
     elapsed_s, run, grid, soc, msg_tq, leap_bits, pmu_tq, unlocked, in_sync, bad = columns
     truth_ns = np.array([m.time_ns for m in outcome.measurements], dtype=np.int64)
-    angle = np.full(len(frames), np.nan)
+    angle, angle_error = np.full(len(frames), np.nan), np.full(len(frames), np.nan)
     if len(frames):
         phasors = np.array([frame.pmus[0].phasors[0] for frame in frames])
         # the map's own seconds: on the continuous scale a whole second wrong is seen in the angle, at 59.97 Hz
-        angle = np.angle(phasors / outcome.twin.truth(truth_ns).phasors[:, 0]) / (2 * np.pi * NOMINAL_HZ)
-        angle[bad.astype(bool)] = np.nan
+        angle_error = np.angle(phasors / outcome.twin.truth(truth_ns).phasors[:, 0]) / (2 * np.pi * NOMINAL_HZ)
+        angle = np.angle(phasors)
+        angle[bad.astype(bool)] = angle_error[bad.astype(bool)] = np.nan
     return Seen(
-        elapsed_s, run, np.array(errors_ns), angle, grid.astype(bool), soc, msg_tq, leap_bits, pmu_tq, unlocked,
-        in_sync.astype(bool), bad.astype(bool), outcome,
+        elapsed_s, run, np.array(errors_ns), angle, angle_error, grid.astype(bool), soc, msg_tq, leap_bits, pmu_tq,
+        unlocked, in_sync.astype(bool), bad.astype(bool), outcome,
     )  # fmt: skip

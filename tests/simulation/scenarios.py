@@ -14,7 +14,8 @@ from rpmu.twin.crystal import CrystalSettings
 from rpmu.twin.faults import Fault, parse_faults
 from rpmu.twin.gps import GpsSettings
 
-SOURCE = "nominal,frequency_hz=59.97"  # a whole second wrong is an angle of 11 degrees
+SOURCE_HZ = 59.97  # a whole second wrong is an angle of 11 degrees
+SOURCE = f"nominal,frequency_hz={SOURCE_HZ}"
 START = 1_795_000_000  # 2026-11-18 11:06:40 UTC
 YEAR_END = 1_798_761_600  # 2027-01-01 00:00:00 UTC
 PROFILE = load_profile("reference-a-120v")
