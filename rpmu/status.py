@@ -48,6 +48,7 @@ def as_lines(status: Mapping[str, Any]) -> list[str]:
     return [
         f"time        {time['state']}: {time['reason']}",
         f"codes       {time['codes_in_words']}",
+        f"leap second {time['leap']}",
         "PPS         "
         + _joined(
             _number(time["seconds_since_pps"], "{:.1f} s ago"),
