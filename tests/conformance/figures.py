@@ -34,10 +34,11 @@ def latency_and_noise(results: list[Result]) -> str:
     lines = [
         "## Latency and noise\n",
         "Window and group delay are what CFG-3 tells. Latency: age of a report by the newest sample when it is given.",
-        "To the socket: worst on the twin with the 1 kHz front end, from the report's instant to the moment at which",
-        "its frame is handed to the sockets, in twin time: ring blocks of 5.3 ms and the poll interval (10 ms, the",
-        "default, and 5 ms) included, computing and network not. Noise: standard deviation at 120 V, 12 bits over",
-        "+-160 V RMS, 0.5 LSB of converter noise at 60 kHz.\n",
+        "To the socket: worst of twenty reports on the twin with the 1 kHz front end, from the report's instant to the",
+        "moment at which its frame is handed to the sockets, in twin time, polled every 10 ms (the default) and 5 ms.",
+        "How report, ring block (5.3 ms) and poll fall together is chance: it can be as late as group delay and all of",
+        "both. Computing and network are not in it. Noise: standard deviation at 120 V, 12 bits over +-160 V RMS,",
+        "0.5 LSB of converter noise at 60 kHz.\n",
         "| | window | group delay | latency | with 1 kHz / 100 Hz front end | to the socket, poll 10 / 5 ms | limit "
         "| frequency noise | ROCOF noise |",
         "|" + " --- |" * 9,
