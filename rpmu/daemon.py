@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from rpmu import rooms
 from rpmu.acquire import AcquisitionInfo
@@ -27,14 +27,15 @@ from rpmu.acquire.link import Pace, PruLink
 from rpmu.acquire.recording import Recorder
 from rpmu.acquire.ring import RingReader
 from rpmu.acquire.sampler import bring_up
-from rpmu.acquire.settings import SamplerSettings
 from rpmu.c37118 import ConfigFrame
-from rpmu.config import Config, Time
+from rpmu.config import Config
+from rpmu.daemon_run import Earlier, Pending, Run
 from rpmu.daemon_status import DaemonStatus, StreamStatus
 from rpmu.errors import HardwareError, InputError
 from rpmu.host_time import HostTime
 from rpmu.measurement import Measurement
-from rpmu.pipeline import Calibration, Measurer, Pipeline
+from rpmu.measurer import Measurer
+from rpmu.pipeline import Calibration, Pipeline
 from rpmu.receiver_line import ReceiverLine
 from rpmu.serve import PmuServer, contents
 from rpmu.timing.keeper import TimeKeeper
@@ -50,54 +51,6 @@ Observer = Callable[[Measurement], None]
 OpenGps = Callable[[Config], GpsPort | None]
 
 STILL_S = 3  # without a frame beyond the usual, after which there is nobody to announce a change to
-
-
-@dataclass(frozen=True)
-class _Run:
-    """One run of the acquisition, from START to the next."""
-
-    settings: SamplerSettings
-    time: Time
-    info: AcquisitionInfo
-    reader: RingReader
-    pipeline: Pipeline
-    host_time: HostTime | None
-
-
-@dataclass(frozen=True)
-class _Pending:
-    """A change that is on its way: until its first second everything goes on as it was, restarts of the PRU included.
-
-    Attributes:
-        config: of the PMU.
-        calibration: of its channels.
-        stream: its configuration frame.
-        from_soc: its first second; 0 for as soon as possible.
-        restarts: whether it needs a new run of the acquisition.
-    """
-
-    config: Config
-    calibration: Calibration
-    stream: ConfigFrame
-    from_soc: int
-    restarts: bool
-
-
-@dataclass(frozen=True)
-class _Earlier:
-    """Totals of the runs before the current one: a restart must not hide what was lost."""
-
-    reports: int = 0
-    invalid_reports: int = 0
-    lost: int = 0
-
-    def plus(self, run: _Run) -> _Earlier:
-        ring = run.reader.statistics()
-        return _Earlier(
-            self.reports + run.pipeline.reports,
-            self.invalid_reports + run.pipeline.invalid_reports,
-            self.lost + ring.lost_samples + ring.events_lost,
-        )
 
 
 class Daemon:
@@ -136,10 +89,10 @@ class Daemon:
         self._receiver_of = config  # whose receiver is open
         self._poll_interval_s = config.sampling.poll_interval_s
         self._restarts = 0
-        self._earlier = _Earlier()
-        self._current: _Run | None = None
+        self._earlier = Earlier()
+        self._current: Run | None = None
         self.stream: ConfigFrame = rooms.stream(config, calibration)
-        self._pending: _Pending | None = None
+        self._pending: Pending | None = None
         self.server = PmuServer(
             self.stream, rooms.header_text(config), rooms.server_settings(config), rate_handler=self.change_rate
         )
@@ -175,7 +128,7 @@ class Daemon:
             contents.has_positive_sequence(config),
             config.server.status_analogs,
         )
-        self._current = _Run(settings, config.time, info, reader, pipeline, host_time)
+        self._current = Run(settings, config.time, info, reader, pipeline, host_time)
 
     def _time_source(self, info: AcquisitionInfo, reader: RingReader) -> tuple[TimeSource, HostTime | None]:
         """A fresh source of time, and what feeds it if that is the host's clock."""
@@ -186,7 +139,7 @@ class Daemon:
         return keeper, HostTime(keeper, reader.newest_scan, float(info.scan_rate_hz))
 
     @property
-    def _run(self) -> _Run:
+    def _run(self) -> Run:
         assert self._current is not None, "start() comes first"
         return self._current
 
@@ -320,7 +273,7 @@ class Daemon:
             return
         unseen_soc = now_soc + 1 + lead_s if flows and now_soc is not None and measurer is not None else 0
         from_soc = (change.effective_soc or 0) if seen else unseen_soc
-        self._pending = _Pending(config, calibration, change.configuration, from_soc, measurer is None)
+        self._pending = Pending(config, calibration, change.configuration, from_soc, measurer is None)
         pipeline.change(measurer, from_soc)
 
     async def _measurer(self, config: Config, calibration: Calibration) -> Measurer | None:
@@ -357,7 +310,7 @@ class Daemon:
         period_s = max(1, -self.stream.data_rate)
         return now is not None and last is not None and now - last <= 2 * period_s + STILL_S
 
-    async def _restart(self, due: _Pending) -> None:
+    async def _restart(self, due: Pending) -> None:
         """A new run of the acquisition for a configuration that needs one."""
         log.info("the acquisition starts anew for another configuration")
         self._take_over(due)
@@ -370,7 +323,7 @@ class Daemon:
             return None
         return 0.0 if now is None else float(max(0, due.from_soc - now))
 
-    def _take_over(self, due: _Pending) -> None:
+    def _take_over(self, due: Pending) -> None:
         self._config, self._calibration, self.stream, self._pending = due.config, due.calibration, due.stream, None
 
     def _send(self, measurement: Measurement) -> None:
