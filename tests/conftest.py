@@ -9,8 +9,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 APART = Path(__file__).parent / "simulation"
+
+
+# A loaded machine makes every generator slow, which is no fault of the test.
+settings.register_profile("loaded", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("loaded")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

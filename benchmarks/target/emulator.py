@@ -63,12 +63,12 @@ class Emulator:
         return {name: packages[name] for name in names if name in packages}
 
     def count(self, job: dict[str, Any]) -> tuple[Counts, list[dict[str, Any]]]:
-        """Run the guest twice, the second time counted: the first compiles the modules.
+        """Run the guest twice, the second time counted: the first, cut short, compiles every module.
 
         Returns:
             Counts by section, and per case what the guest says that it saw.
         """
-        self._run(job | {"cases": []})
+        self._run(job | {"cases": [case | {"until_s": 0.3} for case in job["cases"][:1]]})
         counts = CACHE / "counts.txt"
         said = self._run(job, "-plugin", f"{self.plugin},out={counts}")
         lines = [[int(word) for word in line.split()] for line in counts.read_text().splitlines()]

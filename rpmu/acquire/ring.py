@@ -22,7 +22,7 @@ from rpmu.errors import HardwareError
 
 __all__ = ["RingReader", "RingStatistics"]
 
-SILENT_POLLS = 25  # without a heartbeat, which beats every millisecond; a quarter of a second at a poll every 10 ms
+SILENT_POLLS = 25  # without a heartbeat, which beats every millisecond; half a second at a poll every 20 ms
 HEADER_WORDS = layout.BLOCK_HEADER_BYTES // 4
 
 

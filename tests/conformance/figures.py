@@ -14,7 +14,6 @@ from tests.conformance.steps import run_steps
 from tests.conformance.twin import socket_latency_s
 
 NOISE_S = 20.0
-POLLS_S = (0.010, 0.005)  # the default, and the shortest
 ENOUGH = 100.0  # margins beyond this are all the same
 LOSS = 0.20  # of the margin that a front end may cost
 
@@ -35,11 +34,10 @@ def latency_and_noise(results: list[Result]) -> str:
         "## Latency and noise\n",
         "Window and group delay are what CFG-3 tells. Latency: age of a report by the newest sample when it is given.",
         "To the socket: worst of twenty reports on the twin with the 1 kHz front end, from the report's instant to the",
-        "moment at which its frame is handed to the sockets, in twin time, polled every 10 ms (the default) and 5 ms.",
-        "How report, ring block (5.3 ms) and poll fall together is chance: it can be as late as group delay and all of",
-        "both. Computing and network are not in it. Noise: standard deviation at 120 V, 12 bits over +-160 V RMS,",
-        "0.5 LSB of converter noise at 60 kHz.\n",
-        "| | window | group delay | latency | with 1 kHz / 100 Hz front end | to the socket, poll 10 / 5 ms | limit "
+        "moment at which its frame is handed to the sockets, in twin time. How report and ring block (5.3 ms) fall",
+        "together is chance: it can be as late as group delay and a whole block. Computing and network are not in it.",
+        "Noise: standard deviation at 120 V, 12 bits over +-160 V RMS, 0.5 LSB of converter noise at 60 kHz.\n",
+        "| | window | group delay | latency | with 1 kHz / 100 Hz front end | to the socket | limit "
         "| frequency noise | ROCOF noise |",
         "|" + " --- |" * 9,
     ]
@@ -48,7 +46,7 @@ def latency_and_noise(results: list[Result]) -> str:
         delays = [measured.get((task.name, CHAINS[name].name)) for name in ("ideal", "1khz", "100hz")]
         ideal, plain, thesis = ("–" if d is None else f"{1e3 * d:.1f}" for d in delays)
         limit_s = latency_limit(task)
-        sent = " / ".join(_bold_above(socket_latency_s(task, poll_s), limit_s) for poll_s in POLLS_S)
+        sent = _bold_above(socket_latency_s(task), limit_s)
         fe, rfe = noise(task)
         lines.append(
             f"| {task.name} | {1e3 * estimator.window_s:.1f} ms | {1e3 * estimator.group_delay_s:.1f} ms | {ideal} ms "

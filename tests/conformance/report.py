@@ -20,7 +20,7 @@ by equivalent time; latency is that of the newest sample when the report is give
 "Twin" is the whole PMU: a unit's front end, the committed firmware in the emulator, ring, PPS timing, daemon, TCP and
 a PDC client. "Calibrated" units have parts and a converter off nominal, went through the generator's procedure on the
 same chain first, and run with the certificate that came out. There latency ends where the frame is handed to the
-sockets, with the default poll interval of 10 ms; computing and network are not in it.
+sockets; computing and network are not in it.
 
 {passed} of {total} limits met.
 """

@@ -210,10 +210,9 @@ class TwinJob:
         )
 
 
-def socket_latency_s(task: Task, poll_interval_s: float) -> float:
+def socket_latency_s(task: Task) -> float:
     """From a report's instant to the moment at which its frame is handed to the sockets: the worst, in twin time."""
     config = configured(NOMINAL, task)
-    config = replace(config, sampling=replace(config.sampling, poll_interval_s=poll_interval_s))
     outcome = run_chain(LOCK_S + 20 / task.rate, config, profile=NOMINAL.built, crystal=CRYSTAL)
     return worst_latency_s(outcome)
 
