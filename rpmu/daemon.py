@@ -200,6 +200,7 @@ class Daemon:
         log.error("%s; starting it again", trouble)
         self._restarts += 1
         await self._begin_again()
+        self._run.pipeline.follows_a_fault()
         due = self._pending
         if due is not None and not due.restarts:
             self._run.pipeline.change(_measurer_of(self._run.pipeline, due.config, due.calibration), due.from_soc)

@@ -38,7 +38,9 @@ from rpmu.values import value
 
 LevelResponse = Callable[[NDArray[np.float64]], NDArray[np.complex128]]
 
+PRU_FAULT_S = 60.0  # so long the reports of a firmware say that the one before it had failed
 PPS_PRESENT_S = 1.5  # a second and a half without an edge is a PPS that is not there
+CLIP_MARGIN_V = 0.02  # or this near to what the amplifier can give
 RAIL_COUNTS = 4  # a sample this near to an end of the ADC's range was clipped
 
 
@@ -58,6 +60,7 @@ class Calibration:
         reference_v: the last channel is not mains but this known voltage, by which the converter's full scale is
             measured and divided out; None for no such channel.
         temperature: what the front end does as it gets warmer, where a sensor is read.
+        range_v: lowest and highest output of the amplifier at the ADC pin, which it may reach before the ADC does.
         origin: which certificate or profile this is, in words.
     """
 
@@ -71,6 +74,7 @@ class Calibration:
     site_angle_rad: float = 0.0
     reference_v: float | None = None
     temperature: TemperatureTerm | None = None
+    range_v: tuple[float, float] = (0.0, math.inf)
     origin: str = "nominal"
 
     def corrected(self, phasors: list[complex]) -> list[complex]:
@@ -101,6 +105,7 @@ class Health:
 
     clipped_until: int = -1
     gap_until: int = -1
+    fault_until: int = -1
 
 
 @dataclass
@@ -135,7 +140,6 @@ class Pipeline:
     ) -> None:
         self.time = keeper
         self._measurer = Measurer(info, settings, calibration, positive_sequence, time_analogs)
-        self.pru_fault = False
         self.invalid_reports = 0
         self.reports = 0
         self.calibrated = calibration.valid
@@ -155,7 +159,9 @@ class Pipeline:
         self._cic_delay_scans = float(info.cic_delay_scans)
         full_scale = (2**ADC_BITS - 1) / info.counts_per_code
         margin = RAIL_COUNTS / info.counts_per_code
-        self._lowest_code, self._highest_code = margin, full_scale - margin
+        low_v, high_v = calibration.range_v
+        self._lowest_code = max(margin, (low_v + CLIP_MARGIN_V) * codes_per_volt)
+        self._highest_code = min(full_scale - margin, (high_v - CLIP_MARGIN_V) * codes_per_volt)
         self._level = InputLevel(info.counts_per_code, float(info.sample_rate_hz))
         self._next_index: int | None = None
         self._newest_scan = 0
@@ -163,6 +169,10 @@ class Pipeline:
         self._health = Health()
         self._successor: _Successor | None = None
         self._from_soc = 0
+
+    def follows_a_fault(self) -> None:
+        """The firmware had to be started again, and this is the first run after it."""
+        self._health = replace(self._health, fault_until=round(PRU_FAULT_S * float(self._info.sample_rate_hz)))
 
     def feed_nmea(self, data: bytes) -> None:
         """Bytes from the receiver, read after all samples so far were fed: their time of arrival is the newest scan."""
@@ -328,6 +338,6 @@ class Pipeline:
             calibrated=calibrated,
             input_clipped=self._clipped,
             ring_gap=index <= self._health.gap_until,
-            pru_fault=self.pru_fault,
+            pru_fault=index <= self._health.fault_until,
             reference_divided=self.reference is not None and self.reference.status.trusted,
         )

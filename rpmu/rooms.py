@@ -150,6 +150,7 @@ def calibration(config: Config, serial: str | None = None) -> Calibration:
         profile.bias_v,
         valid=False,
         reference_v=reference_v(config),
+        range_v=(profile.amplifier_low_v, profile.amplifier_high_v),
         origin=origin,
     )
 
@@ -170,6 +171,7 @@ def _certified(config: Config, certificate: Certificate, serial: str | None) -> 
         )
     channels = [certificate.channel_named(name) for name in names]
     volts_per_count = certificate.adc.vref_v / 2**ADC_BITS
+    profile = load_profile(profile_name(config))
     return Calibration(
         front_ends=tuple(channel.front_end for channel in channels),
         volts_per_count=volts_per_count,
@@ -180,6 +182,7 @@ def _certified(config: Config, certificate: Certificate, serial: str | None) -> 
         site_angle_rad=math.radians(certificate.site.angle_offset_deg),
         reference_v=reference_v(config),
         temperature=_temperature(config, certificate),
+        range_v=(profile.amplifier_low_v, profile.amplifier_high_v),
         origin=summary(certificate),
     )
 

@@ -147,9 +147,10 @@ class Time:
     pps_tau_s: float = setting(16.5e-6, "Time constant of the RC at the PPS input.", low=1e-7, high=1e-3)
     pin_latency_ns: float = setting(
         0.0,
-        "Delay of the second PPS input: from an edge at the pin to the PRU's seeing it, beyond what the firmware adds. "
-        "`rpmu status --json` shows the rest as other_input_ns.",
-        low=0.0,
+        "Delay of the second PPS input: from an edge at the pin to the PRU's seeing it, beyond what the firmware adds "
+        'at the latencies of the manual; negative where the chip\'s are longer. With pps_input = "adc", '
+        "`rpmu status --json` shows it as other_input_ns.",
+        low=-1e6,
         high=1e6,
     )
     nmea_delay_s: float = setting(

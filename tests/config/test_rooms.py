@@ -25,8 +25,9 @@ def test_the_pps_input_that_makes_the_time(text, source):
     assert rooms.timing_settings(parse(text.encode())).pps_input == source
 
 
-def test_the_latency_of_the_pin_reaches_the_clock():
-    assert rooms.timing_settings(parse(b"[time]\npin_latency_ns = 12.5")).pin_latency_ns == 12.5
+@pytest.mark.parametrize("latency_ns", [12.5, -85.0])  # a chip may answer faster or slower than the firmware assumes
+def test_the_latency_of_the_pin_reaches_the_clock(latency_ns):
+    assert rooms.timing_settings(parse(f"[time]\npin_latency_ns = {latency_ns}".encode())).pin_latency_ns == latency_ns
 
 
 def test_leap_seconds_of_the_system_where_the_configuration_names_no_file(tmp_path, monkeypatch, caplog):
