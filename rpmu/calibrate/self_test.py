@@ -30,7 +30,7 @@ LIVE_COUNTS = 10.0  # RMS about the mean, of an outlet that is not dead
 TONES_OF_F0 = (0.081, 0.137, 0.311)  # their harmonics do not meet
 # k = 2: what the RC pole's tolerance and the converter's non-linearity do, beyond the harmonics' scatter; of f0 and Q,
 # and of the delay in periods of f0 (tests/calibrate/study.py)
-MODEL_PERCENT, MODEL_PERIODS = 0.2, 2.2e-4
+MODEL_PERCENT, MODEL_PERIODS = 0.2, 2.9e-4
 Progress = Callable[[str, float], None]
 
 

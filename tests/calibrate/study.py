@@ -276,8 +276,8 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="into docs/")
     args = parser.parse_args()
     found = study(args.units, args.processes)
-    tested = [try_unit(n, "reference-a-120v") for n in range(1, args.units // 2 + 1)]
-    tested += [try_unit(n, "thesis-100hz") for n in range(1, args.units // 10 + 1)]
+    tested = [try_unit(n, "reference-a-120v") for n in range(1, args.units // 5 + 1)]
+    tested += [try_unit(n, "thesis-100hz") for n in range(1, args.units // 25 + 1)]
     text = tables(found) + "\n" + self_test_table(tested)
     print(text)
     if args.write:

@@ -16,10 +16,10 @@ import pytest
 
 from rpmu.calibrate.certificate import add_to_history, history_files, read_certificate
 from rpmu.calibrate.guide import Guide, JsonLines, by_generator, by_multimeter, by_reference
-from rpmu.calibrate.issue import IssueSettings, issue
+from rpmu.calibrate.issue import IssueSettings, issue, with_skews
 from rpmu.calibrate.profile import load_profile
 from rpmu.calibrate.readings import Base, Collector, generator_phasor
-from rpmu.calibrate.record import Reference
+from rpmu.calibrate.record import Channel, Reference
 from rpmu.calibrate.session import Session, Target
 from rpmu.cli.main import main
 from rpmu.errors import InputError
@@ -244,3 +244,13 @@ def test_a_wrong_frequency_is_waited_for_and_nothing_is_written(tmp_path, simula
     assert not history_files(tmp_path / "h")
     with contextlib.suppress(SystemExit):
         main(["calibrate", "--help"])
+
+
+def test_channels_of_one_generator_tell_their_skew():
+    """One delay for all, and what each lies behind the first; the sum, which the daemon takes off, stays."""
+    one = Channel("VA", 3.7e-3, 1072.0, 0.72, 32e-6)
+    other = replace(one, name="VB", delay_s=34.5e-6)
+    first, second = with_skews([one, other])
+    assert (first.delay_s, first.skew_s) == (32e-6, 0.0)
+    assert (second.delay_s, second.skew_s) == (32e-6, pytest.approx(2.5e-6))
+    assert second.front_end.response(60.0) == pytest.approx(other.front_end.response(60.0), rel=1e-12)

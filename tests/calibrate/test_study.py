@@ -12,7 +12,21 @@ from rpmu.twin.tolerance import CODES, INL_LSB, non_linearity, unit_of
 from tests.calibrate.budget import PAGE as BUDGET_PAGE
 from tests.calibrate.budget import contributions, measured
 from tests.calibrate.device import Device, Tone
-from tests.calibrate.study import BEGIN, END, PAGE, UNSEEN, coverage, level_coverage, percentile, plot, study, tables
+from tests.calibrate.study import (
+    BEGIN,
+    END,
+    PAGE,
+    PROCEDURES,
+    UNSEEN,
+    coverage,
+    level_coverage,
+    percentile,
+    plot,
+    self_test_table,
+    study,
+    tables,
+    try_unit,
+)
 from tests.e2e.rig import run_chain
 
 PROFILE = load_profile("reference-a-120v")
@@ -60,13 +74,23 @@ def test_the_stated_uncertainty_covers_the_error(found, procedure):
 def test_the_page_is_the_study_of_200_units():
     text = PAGE.read_text().split(BEGIN)[1].split(END)[0]
     rows = [line.split("|") for line in text.splitlines() if "k = 2" not in line and line.count("|") == 5]
-    shares = {row[1].strip(): float(row[3].split("%")[0]) for row in rows if "%" in row[3]}
-    assert len(shares) == 4
+    shares = {row[1].strip(): float(row[3].split("%")[0]) for row in rows if row[1].strip() in PROCEDURES}
+    assert len(shares) == len(PROCEDURES)
     assert all(93 <= share <= 97 for share in shares.values()), shares
     generator = [line.split("|") for line in text.splitlines() if line.startswith("| generator |") and "Hz" in line]
     assert len(generator) == len(UNSEEN)
     assert float(generator[0][5].split("%")[0]) <= 0.05
     assert float(generator[1][5].split("%")[0]) <= 0.1
+
+
+def test_a_self_test_is_as_good_as_it_says():
+    """Four units; the full study has 40, and 8 of the 100 Hz design."""
+    tested = [try_unit(number, "reference-a-120v") for number in range(1, 5)]
+    for one in tested:
+        assert np.all(np.abs(one.error) <= one.stated), "0.2 % of f0 and Q, 0.3 us"
+    assert max(abs(one.error[0]) for one in tested) > 0.01, "there is something to state"
+    assert max(one.stated[0] for one in tested) < 0.25
+    assert "4 units" in self_test_table(tested)
 
 
 def test_tables_and_plot_can_be_written(found, tmp_path):
