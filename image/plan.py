@@ -168,8 +168,14 @@ class Plan:
 
     def package(self) -> Path:
         """The Debian package of rpmu, of this checkout."""
-        output = run([sys.executable, CHECKOUT / "debian/build_deb.py", CHECKOUT / "dist"])
-        return Path(output.strip())
+        with tempfile.TemporaryDirectory() as work:
+            file = Path(run([sys.executable, CHECKOUT / "debian/build_deb.py", work]).strip())
+            content = file.read_bytes()
+
+        def build(folder: Path) -> None:
+            (folder / file.name).write_bytes(content)
+
+        return self.cache.step("package", [content], build) / file.name
 
     def tree(self) -> Path:
         """The root file system as a folder; not to be changed, it is in the cache."""
