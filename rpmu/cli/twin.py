@@ -191,7 +191,8 @@ async def _stand_in(
     args: argparse.Namespace, _: Loaded, settings: TwinSettings, speed: float, stop: asyncio.Event
 ) -> int:
     """The hardware alone."""
-    line = PtyPort()
+    # In slow motion the daemon, which waits for a sentence a second, tries other speeds: they must do no harm.
+    line = PtyPort(has_speed=speed >= 1.0)
     twin = Twin(settings, line)
     pacer = Pacer(twin, speed)
     try:

@@ -24,12 +24,16 @@ BUFFER_BYTES = 4000  # of the line discipline's 4096
 class PtyPort:
     """The receiver's end of a serial line.
 
+    Args:
+        has_speed: whether bytes are misread at another speed than the receiver's.
+
     Attributes:
         device: what the daemon opens.
         lost_bytes: bytes that nobody took.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, has_speed: bool = True) -> None:
+        self._has_speed = has_speed
         self._master, self._slave = os.openpty()  # the slave stays open, so that the line survives a daemon's restart
         tty.setraw(self._slave)
         os.set_blocking(self._master, False)
@@ -37,8 +41,10 @@ class PtyPort:
         self.lost_bytes = 0
 
     @property
-    def host_baud_rate(self) -> int:
-        """The speed that the host has set."""
+    def host_baud_rate(self) -> int | None:
+        """The speed that the host has set; None on a line that has none."""
+        if not self._has_speed:
+            return None
         code = termios.tcgetattr(self._slave)[5]
         return next((rate for rate in SPEEDS if getattr(termios, f"B{rate}") == code), DEFAULT_SPEED)
 

@@ -170,17 +170,19 @@ class Board:
         """What a person has in ~/.ssh/config, and an ssh that reads it."""
         options = {
             "HostName": "127.0.0.1",
+            "HostKeyAlias": "board",
             "Port": self.machine.ssh_port,
-            "IdentityFile": admin,
             "IdentitiesOnly": "yes",
             "UserKnownHostsFile": self.folder / "known_hosts",
             "StrictHostKeyChecking": "accept-new",
             "ConnectTimeout": 300,
+            "BatchMode": "yes",
             "LogLevel": "ERROR",
         }
-        (self.folder / "ssh_config").write_text(
-            "Host board\n" + "".join(f"    {name} {value}\n" for name, value in options.items())
-        )
+        both = "".join(f"    {name} {value}\n" for name, value in options.items())
+        keys = {"board": admin, "board-with-a-strange-key": self.folder / "stranger"}
+        hosts = (f"Host {host}\n    IdentityFile {path}\n{both}" for host, path in keys.items())
+        (self.folder / "ssh_config").write_text("".join(hosts))
         ssh = self.folder / "bin/ssh"
         ssh.parent.mkdir()
         ssh.write_text(f'#!/bin/sh\nexec /usr/bin/ssh -F {self.folder}/ssh_config "$@"\n')

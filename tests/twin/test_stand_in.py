@@ -19,6 +19,8 @@ from rpmu.daemon import Daemon
 from rpmu.errors import InputError
 from rpmu.timing.states import LockState
 from rpmu.twin.pruss import Pruss
+from rpmu.twin.pty_port import PtyPort
+from rpmu.twin.world import Twin, TwinSettings
 
 WITHOUT_SCIPY = """
 import sys
@@ -92,3 +94,14 @@ def test_the_shared_ram_has_one_size():
     assert pruss.shared_ram[5] == 77
     pruss.shared_ram[6] = 0x01020304
     assert memory[24:28] == b"\x04\x03\x02\x01"
+
+
+@pytest.mark.parametrize("has_speed", [True, False])
+def test_in_slow_motion_the_lines_speed_does_no_harm(has_speed):
+    line = PtyPort(has_speed=has_speed)
+    port = SerialGpsPort(line.device, 4800)  # the receiver speaks at 9600
+    twin = Twin(TwinSettings(start_ns=1_795_000_000 * 10**9), line)
+    twin.advance(1.5)
+    assert (b"RMC," in port.read()) is not has_speed
+    port.close()
+    twin.close()
