@@ -72,7 +72,7 @@ conformance: setup ## the estimator against every limit of 60255-118-1: table, J
 	    --json build/conformance.json --markdown $(if $(QUICK),build,docs)/conformance.md
 
 simulation: setup ## every numbered scenario on the whole twin, the long ones too: docs/time-scenarios.md (SCENARIO=65 narrows)
-	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.simulation $(if $(SCENARIO),$(SCENARIO),--markdown docs/time-scenarios.md)
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.simulation $(SCENARIO) --markdown docs/time-scenarios.md
 
 bench: setup ## ratios against peers or bounds in the same run
 	@$(BIN)/python -m benchmarks
