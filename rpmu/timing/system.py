@@ -15,7 +15,7 @@ from dataclasses import replace
 from rpmu.acquire.blocks import AcquisitionInfo, PpsEvent, SampleBlock
 from rpmu.timing.bridge import CounterBridge
 from rpmu.timing.chrony import ChronyTracking
-from rpmu.timing.interval import IntervalClock
+from rpmu.timing.interval import DRIFT_SIGMAS, IntervalClock
 from rpmu.timing.leap import DAY_S, LeapSchedule, LeapSecond
 from rpmu.timing.quality import BOUND_SIGMAS, Quality
 from rpmu.timing.settings import TimingSettings
@@ -45,7 +45,7 @@ class SystemTimeKeeper:
         self._scan = 0
         self._readings = 0
         self._line: TimeMap | None = None
-        self._offset_ppb, self._half_width_ns = 0.0, math.inf
+        self._offset_ppb, self._half_width_ns, self._offset_half_width_ppb = 0.0, math.inf, math.inf
         self._tracking: ChronyTracking | None = None
         self._tracking_scan = 0
 
@@ -86,7 +86,8 @@ class SystemTimeKeeper:
         fix = self._intervals.fix(phase_ns, (believed.ns_per_index / self._nominal_ns - 1) * 1e9)
         if self._line is not None:
             self._quality.stepped(fix.phase_ns - phase_ns, scan)
-        self._offset_ppb, self._half_width_ns = fix.offset_ppb, fix.half_width_ns
+        self._offset_ppb, self._offset_half_width_ppb = fix.offset_ppb, fix.offset_half_width_ppb
+        self._half_width_ns = fix.half_width_ns
         self._line = TimeMap(scan, middle_ns + round(fix.phase_ns), self._nominal_ns * (1 + fix.offset_ppb * 1e-9))
         self._readings += 1
 
@@ -137,11 +138,12 @@ class SystemTimeKeeper:
         return (self._scan - scan) / self._rate_hz
 
     def _bound_ns(self) -> float:
-        """The readings' interval, the crystal's drift since the last one, and what chronyd admits."""
+        """The readings' interval, what frequency and drift may have made of it since, and what chronyd admits."""
         if self._line is None or self._tracking is None:
             return math.inf
         since = self._seconds_since(self._line.index0)
-        return self._half_width_ns + 0.5 * self._settings.drift_ppb_per_s * since**2 + self._tracking.bound_ns
+        since_ns = self._offset_half_width_ppb * since + 0.5 * DRIFT_SIGMAS * self._settings.drift_ppb_per_s * since**2
+        return self._half_width_ns + since_ns + self._tracking.bound_ns
 
     def _no_voucher(self) -> str:
         if self._tracking is None:

@@ -49,7 +49,15 @@ def test_other_text_is_refused(text):
 
 
 def run(
-    text, seconds=120, ppm=58.8, host_error_ns=0.0, reading_ns=20_000, tracked=lambda k: True, seed=1, restart=None
+    text,
+    seconds=120,
+    ppm=58.8,
+    host_error_ns=0.0,
+    reading_ns=20_000,
+    tracked=lambda k: True,
+    read=lambda k: True,
+    seed=1,
+    restart=None,
 ):
     keeper = SystemTimeKeeper(INFO)
     rng = np.random.default_rng(seed)
@@ -66,7 +74,9 @@ def run(
                 rows.append((t, keeper.map.utc_ns_at(scan) - true_ns, keeper.status.bound_ns, keeper.status.state))
         now_ns = START * 10**9 + round(t * 1e9) + round(host_error_ns)
         before = now_ns - round(rng.uniform(0, reading_ns))
-        keeper.feed_reading(before, scan, now_ns + round(rng.uniform(0, reading_ns)))
+        after = now_ns + round(rng.uniform(0, reading_ns))
+        if read(k):
+            keeper.feed_reading(before, scan, after)
         if tracked(k):
             keeper.feed_tracking(parse_tracking(text), scan)
     return keeper, rows
@@ -93,6 +103,14 @@ def test_chronyd_that_falls_silent_is_not_trusted_for_ever():
     keeper, _ = run(PTP, seconds=200, reading_ns=2_000, tracked=lambda k: k < 20)
     assert keeper.status.state is LockState.HOLDOVER
     assert "silent" in keeper.status.reason
+
+
+@pytest.mark.parametrize("last", [3, 10, 60])
+def test_readings_that_stop_leave_a_bound_that_grows(last):
+    """After a few readings the frequency is known to no better than their width over the time between them."""
+    for seed in range(20):
+        _, rows = run(PTP, seconds=last + 60, read=lambda k: k < last, seed=seed)
+        assert all(abs(error) <= bound for t, error, bound, state in rows if t > last)
 
 
 def test_a_restart_of_the_adc_is_bridged():
