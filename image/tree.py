@@ -40,6 +40,7 @@ MASKED = (  # they would write where the root is read-only, or wait for a networ
 )
 BOARD_PROGRAMS = "usr/lib/python3/dist-packages/rpmu_image"
 OWN_TO_A_BOARD = ("etc/ssh/ssh_host_*", "var/lib/systemd/random-seed", "var/lib/dbus/machine-id", "var/log/*")
+OWN_TO_A_BUILD = ("etc/apt/sources.list",)  # where the builder's temporary repository was
 # With it, Python notes a hash of the source in its compiled form, not its time. It is not 0: users that are made on day
 # 0 have, to login, a password that has expired, and SSH lets nobody in.
 REPRODUCIBLE = {"SOURCE_DATE_EPOCH": "86400"}
@@ -119,7 +120,7 @@ def _install(package: Path, folder: Path) -> None:
 
 def _settle(folder: Path) -> None:
     """Take away what each board must make for itself, and give the rest its neutral form."""
-    for pattern in OWN_TO_A_BOARD:
+    for pattern in (*OWN_TO_A_BOARD, *OWN_TO_A_BUILD):
         for path in folder.glob(pattern):
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
     (folder / "etc/machine-id").write_text("")  # empty: systemd makes one and keeps it in the overlay of /etc
