@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from rpmu.estimate.bank_table import bank_rates
@@ -69,7 +69,11 @@ def quick_twin_jobs() -> list[TwinJob]:
 
 def twin_jobs() -> list[TwinJob]:
     """The representative set through the whole chain, calibrated; and nominal parts, with one and three phases."""
-    jobs = [TwinJob(unit, task, 1, TWIN_POINTS, TWIN_OFFSETS) for unit in UNITS if unit.fit for task in ON_TWIN]
+    _, at_60_hz, thesis = UNITS
+    at_50_hz = replace(at_60_hz, profile="reference-a-230v")  # a profile is made, and calibrated, for one mains
+    units = [(unit, task) for unit in (at_60_hz, thesis) for task in ON_TWIN if task.nominal_hz == 60]
+    units += [(at_50_hz, t) for t in ON_TWIN if t.nominal_hz == 50]
+    jobs = [TwinJob(unit, task, 1, TWIN_POINTS, TWIN_OFFSETS) for unit, task in units]
     nominal = [Task(60, "P", 60), Task(60, "M", 60)]
     return jobs + [TwinJob(NOMINAL, task, phases, TWIN_POINTS, TWIN_OFFSETS) for phases in (1, 3) for task in nominal]
 
