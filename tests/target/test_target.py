@@ -102,7 +102,7 @@ def test_the_setup_file_is_applied(board):
 def test_a_pdc_outside_gets_what_the_outlet_does(board):
     board.locked()
     stream, seen = frames(board, 60)
-    assert stream.pmus[0].station_name.strip() == "CELLAR"
+    assert stream.pmus[0].name.strip() == "CELLAR"
     stamps = [frame.time_ns for frame in seen]
     assert {round((b - a) * 60 / 1e9) for a, b in pairwise(stamps)} == {1}, "without a gap"
     for frame in seen:
@@ -155,11 +155,11 @@ def test_apply_confirm_and_rollback(board):
     out, error = change.communicate(timeout=PATIENCE_S)
     assert change.returncode == 0, (out, error)
     board.locked()
-    assert frames(board, 3)[0].pmus[0].station_name.strip() == "ATTIC"
+    assert frames(board, 3)[0].pmus[0].name.strip() == "ATTIC"
     back = board.rpmu("config", "rollback")
     assert back.returncode == 0, back.stderr
     board.locked()
-    until("the old name", lambda: frames(board, 3)[0].pmus[0].station_name.strip() == "CELLAR")
+    until("the old name", lambda: frames(board, 3)[0].pmus[0].name.strip() == "CELLAR")
 
 
 def test_a_change_that_nobody_confirms_is_undone(board):
