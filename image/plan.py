@@ -202,6 +202,7 @@ class Plan:
         made_of: Made = [filled.name, boot.line(), HERE / "card.py", HERE / "setup.txt"]
 
         def build(folder: Path) -> None:
+            """Unpack the boot loader, fill the partitions, join all of it."""
             with tempfile.TemporaryDirectory(dir=folder) as work:
                 loader = Path(work) / "u-boot"
                 (file,) = self._archive().fetch([boot])

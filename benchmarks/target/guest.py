@@ -96,6 +96,7 @@ class World:
 
         @functools.wraps(function)
         def marked(*args: Any, **keywords: Any) -> Any:
+            """The function, with a mark before and after it."""
             if self.now_s < self.from_s:
                 return function(*args, **keywords)
             outer, self.section = self.section, section

@@ -33,6 +33,7 @@ def run_self_test(args: argparse.Namespace) -> Callable[[asyncio.Event], Corouti
     """The command, as `run_until_told` wants it."""
 
     async def work(stop: asyncio.Event) -> int:
+        """Test until done, or until told to end: then nothing has been written."""
         testing, stopping = asyncio.create_task(_test(args)), asyncio.create_task(stop.wait())
         await asyncio.wait([testing, stopping], return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()

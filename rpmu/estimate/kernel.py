@@ -72,7 +72,7 @@ class Kernel(Protocol):
 
 
 class PlainKernel:
-    """For an algorithm that has no shorter way for one instant than for many."""
+    """For an algorithm that has no shorter way for one instant than for many: it overrides `measure` alone."""
 
     def measure(self, windows: Floats, shift: Floats, rate_ratio: float) -> Measurement:
         """See `Kernel`."""
