@@ -160,7 +160,7 @@ class Updater:
             return State()
 
     def _received(self) -> bytes:
-        """The bundle; whatever lies there in its place is not followed."""
+        """The bundle, which is taken away; whatever lies there in its place is not followed."""
         path = self._folder / "incoming/bundle"
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -170,6 +170,7 @@ class Updater:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise RefusedError("what came in is no file")
             content = file.read(MAX_BUNDLE_BYTES + 1)
+        self._remove("incoming/bundle")
         if len(content) > MAX_BUNDLE_BYTES:
             raise RefusedError(f"an update has at most {MAX_BUNDLE_BYTES} bytes")
         return content
@@ -240,11 +241,14 @@ class Updater:
         return state
 
     def _tidy(self, state: State) -> None:
-        """Remove what is not needed any more; the recovery last, so that it can do this again."""
+        """Remove what is not needed any more; the recovery last, so that it can do this again.
+
+        What came in stays: it may be waiting for the attempt that follows a recovery.
+        """
         fallback = self._folder / "fallback.deb"
         if state.phase == INSTALLED and fallback.exists():
             fallback.replace(self._folder / "previous.deb")
-        self._remove("fallback.deb", "new.deb", "new.deb.sig", "incoming/bundle", "state.new")
+        self._remove("fallback.deb", "new.deb", "new.deb.sig", "state.new")
         for name in ("fallback.tree", "recover.new", "recover.old"):
             shutil.rmtree(self._folder / name, ignore_errors=True)
         _sync(self._folder)
@@ -314,11 +318,21 @@ def main(words: Sequence[str]) -> int:
         if not free:
             print("another update is going on")
             return 0 if at_boot else 1
-        updater = Updater(FOLDER, System(at_boot=at_boot), health)
-        state = updater.recover()  # an earlier update that was cut short comes first
-        if not at_boot and state.phase != STUCK:
-            state = updater.install() if job == "install" else updater.rollback()
+        state = carry_out(job, Updater(FOLDER, System(at_boot=at_boot), health))
     return 1 if state.phase == STUCK else 0
+
+
+def carry_out(job: str, updater: Updater) -> State:
+    """One of the three jobs; an earlier update that was cut short comes first.
+
+    Args:
+        job: install, rollback or recover.
+        updater: for it.
+    """
+    state = updater.recover()
+    if job == "recover" or state.phase == STUCK:
+        return state
+    return updater.install() if job == "install" else updater.rollback()
 
 
 if __name__ == "__main__":

@@ -105,6 +105,19 @@ def test_update_and_rollback_and_back(board, made):
     assert board.said[-1] == "1.1 is installed; 1.0 is kept for a rollback"
 
 
+def test_what_was_sent_outlives_the_look_for_an_interrupted_update(board, made):
+    """As the unit does it: first the recovery, then the job."""
+    for content, version in ((made["two"], "1.1"), (made["three"], "1.2")):
+        board.send(content)
+        assert worker.carry_out("install", board.updater()).phase == INSTALLED
+        assert board.version() == version
+    assert worker.carry_out("rollback", board.updater()).phase == INSTALLED
+    assert board.version() == "1.1"
+    number = board.updater().state().number
+    assert worker.carry_out("recover", board.updater()).number == number, "nothing to do"
+    assert board.left() == {"incoming", "previous.deb", "state.json"}
+
+
 def test_a_version_that_does_worse_is_undone(board, made):
     board.send(made["two"])
     health = Health("no frames flow")
@@ -288,7 +301,7 @@ def cut_after(at, folder, monkeypatch, job, healthy):
     assert state.phase not in UNFINISHED
     assert (folder / "installed").read_text() == (new if state.phase == INSTALLED and healthy else known), at
     assert (folder / "previous.deb").read_text() == (known if state.phase == INSTALLED and healthy else "1.0"), at
-    left = {path.name for path in folder.iterdir()} | {path.name for path in (folder / "incoming").iterdir()}
+    left = {path.name for path in folder.iterdir()}
     assert left <= {"incoming", "installed", "previous.deb", "state.json"}, at
     return cut
 
