@@ -177,7 +177,7 @@ class Daemon:
         reader, pipeline, host_time = self._run.reader, self._run.pipeline, self._run.host_time
         wait_s = self._wait_s()
         await self._pace(wait_s)
-        items = reader.poll()
+        items = reader.poll(wait_s)
         nmea = self._gps.read(wait_s) if self._gps is not None else b""
         if self._recorder is not None:
             self._recorder.write(items)

@@ -22,7 +22,7 @@ from rpmu.errors import HardwareError
 
 __all__ = ["RingReader", "RingStatistics"]
 
-SILENT_POLLS = 25  # without a heartbeat, which beats every millisecond; half a second at a poll every 20 ms
+SILENT_S = 0.5  # of waiting without a heartbeat, which beats every millisecond
 HEADER_WORDS = layout.BLOCK_HEADER_BYTES // 4
 
 
@@ -55,8 +55,12 @@ class RingReader:
         self._heartbeat = self._status(layout.STATUS_HEARTBEAT)
         self._counts = ReaderCounts()
 
-    def poll(self) -> list[SampleBlock | PpsEvent]:
+    def poll(self, waited_s: float = 0.0) -> list[SampleBlock | PpsEvent]:
         """Everything new: PPS events first, then samples, each in the order of time.
+
+        Args:
+            waited_s: that the caller asked to wait since the last poll. The firmware's silence is judged by the sum, so
+                that neither a burst of polls nor a host that had no time for us passes for it.
 
         Raises:
             HardwareError: the firmware was restarted under the reader.
@@ -64,7 +68,7 @@ class RingReader:
         blocks = self._poll_blocks()
         events = self._poll_events()
         heartbeat = self._status(layout.STATUS_HEARTBEAT)
-        self._counts.heartbeat_age_polls = self._counts.heartbeat_age_polls + 1 if heartbeat == self._heartbeat else 0
+        self._counts.heartbeat_age_s = self._counts.heartbeat_age_s + waited_s if heartbeat == self._heartbeat else 0.0
         self._heartbeat = heartbeat
         return [*events, *blocks]
 
@@ -83,7 +87,7 @@ class RingReader:
         state = self._status(layout.STATUS_STATE)
         if state == layout.STATE_FAULT:
             return fault_error(self._status(layout.STATUS_FAULT))
-        if self._counts.heartbeat_age_polls >= SILENT_POLLS:
+        if self._counts.heartbeat_age_s >= SILENT_S:
             return HardwareError("the PRU has stopped: its heartbeat does not move; load its firmware again")
         if state != layout.STATE_RUNNING:
             return HardwareError(f"the PRU firmware no longer samples (state {state}): start it again")

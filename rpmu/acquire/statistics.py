@@ -23,7 +23,7 @@ class RingStatistics:
         events_lost: PPS events overwritten before they were read.
         counter_mismatches: slips of the counter against the scan number by more than half a scan.
         bad_blocks: delivered blocks that hold scans which the firmware had to substitute.
-        heartbeat_age_polls: polls since the firmware's heartbeat last moved; 0 means it is alive.
+        heartbeat_age_s: time that the caller waited since the firmware's heartbeat last moved; 0 means it is alive.
         state: the firmware's state (layout.STATE_*), as of now.
         fault: its fault (layout.FAULT_*), as of now.
         epoch: starts of the ADC sequencer since the firmware was loaded.
@@ -51,7 +51,7 @@ class RingStatistics:
     events_lost: int = 0
     counter_mismatches: int = 0
     bad_blocks: int = 0
-    heartbeat_age_polls: int = 0
+    heartbeat_age_s: float = 0.0
     state: int = 0
     fault: int = 0
     epoch: int = 0
@@ -97,4 +97,4 @@ class ReaderCounts:
     events: int = 0
     counter_mismatches: int = 0
     bad_blocks: int = 0
-    heartbeat_age_polls: int = 0
+    heartbeat_age_s: float = 0.0

@@ -276,11 +276,11 @@ def test_heartbeat_age():
     pru = FakePru()
     reader = reader_of(pru)
     for _ in range(3):
-        reader.poll()
-    assert reader.statistics().heartbeat_age_polls == 3
+        reader.poll(0.125)
+    assert reader.statistics().heartbeat_age_s == 0.375
     pru.beat()
-    reader.poll()
-    assert reader.statistics().heartbeat_age_polls == 0
+    reader.poll(0.125)
+    assert reader.statistics().heartbeat_age_s == 0.0
 
 
 def test_trouble_is_named_while_it_lasts():
@@ -288,8 +288,11 @@ def test_trouble_is_named_while_it_lasts():
     pru.set_status(layout.STATUS_STATE, layout.STATE_RUNNING)
     reader = reader_of(pru)
     assert reader.trouble() is None
-    for _ in range(25):
-        reader.poll()
+    for _ in range(100):
+        reader.poll(0.001)
+    assert reader.trouble() is None, "many polls are no long time"
+    for _ in range(5):
+        reader.poll(0.1)
     assert "heartbeat" in str(reader.trouble())
     pru.beat()
     reader.poll()
