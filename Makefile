@@ -13,6 +13,7 @@ CORPUS := tests/data/c37118/corpus
 export MIRROR
 export SECURITY_MIRROR
 export SUITES
+export GUEST
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help

@@ -89,8 +89,8 @@ def compiled(tree: Path, root: Path) -> None:
     subprocess.run([*words, tree], check=True, env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"})
 
 
-def twin_disk(folder: Path, root: Path) -> Path:
-    """A disk with this checkout's rpmu, the twin included.
+def twin_disk(folder: Path, root: Path) -> None:
+    """A disk, twin.img, with this checkout's rpmu, the twin included.
 
     Args:
         folder: for it.
@@ -104,9 +104,7 @@ def twin_disk(folder: Path, root: Path) -> Path:
         shutil.copyfile(profile, profiles / profile.name)
     armhf_emulator(tree / "rpmu/twin/_emulator.so")
     compiled(tree, root)
-    disk = folder / "twin.img"
-    card.ext4(tree, "rpmu-twin", 24 << 20, 0, disk)
-    return disk
+    card.ext4(tree, "rpmu-twin", 24 << 20, 0, folder / "twin.img")
 
 
 def newer_package(deb: Path, folder: Path, version: str, changes: Mapping[str, str] | None = None) -> Path:
@@ -139,12 +137,13 @@ class Board:
     machine: Machine
 
     @classmethod
-    def made(cls, folder: Path, files: Mapping[str, str]) -> Board:
+    def made(cls, folder: Path, files: Mapping[str, str], stays: bool = False) -> Board:
         """With a card of its own, as somebody has prepared it.
 
         Args:
             folder: empty.
             files: what `python -m image paths` tells.
+            stays: whether the machine outlives this process.
         """
         admin, publisher = key(folder, "admin"), key(folder, "publisher")
         key(folder, "stranger")
@@ -159,11 +158,29 @@ class Board:
         card.ext4(folder / "data", card.LABELS[4], parts[4].size, 0, folder / "data.img")
         words = [f"if={folder}/data.img", f"of={disk}", "bs=1M", f"seek={parts[4].start >> 20}", "conv=notrunc"]
         subprocess.run(["dd", "status=none", *words], check=True)
-        machine = Machine(
-            folder, Path(files["kernel"]), Path(files["initramfs"]), [disk, twin_disk(folder, Path(files["tree"]))]
-        )
-        board = cls(folder, machine)
+        twin_disk(folder, Path(files["tree"]))
+        for name in ("kernel", "initramfs"):
+            shutil.copyfile(files[name], folder / name)
+        board = cls.of(folder, stays)
         board._make_ssh(admin)
+        return board
+
+    @classmethod
+    def of(cls, folder: Path, stays: bool) -> Board:
+        """The board that was made in a folder, switched off or running."""
+        disks = [folder / "card.img", folder / "twin.img"]
+        return cls(folder, Machine(folder, folder / "kernel", folder / "initramfs", disks, stays))
+
+    @classmethod
+    def kept(cls, folder: Path, files: Mapping[str, str]) -> Board:
+        """The one that an earlier run has left running in a folder; made and switched on there if need be."""
+        if (folder / "bin/ssh").exists():
+            board = cls.of(folder, stays=True)
+        else:
+            folder.mkdir(parents=True, exist_ok=True)
+            board = cls.made(folder, files, stays=True)
+        if not board.machine.attach():
+            board.machine.start()
         return board
 
     def _make_ssh(self, admin: Path) -> None:

@@ -8,9 +8,13 @@ taken for it. Nothing here sleeps for a fixed time in the hope that something ha
 from __future__ import annotations
 
 import base64
+import contextlib
+import json
+import os
 import re
 import select
 import shlex
+import signal
 import socket
 import subprocess
 import time
@@ -61,20 +65,26 @@ def until(what: str, look: Callable[[], T | None], patience_s: float = PATIENCE_
 
 
 class Machine:
-    """One emulated board; `start` switches it on, `cut_power` off.
+    """One emulated board; `start` switches it on, `cut_power` off, `attach` finds one that runs.
 
     Args:
         folder: for its serial socket and logs.
         kernel: zImage.
         initramfs: its first file system.
         disks: raw images; the first is the card. They keep what is written to them.
+        stays: whether it outlives this process.
     """
 
-    def __init__(self, folder: Path, kernel: Path, initramfs: Path, disks: Sequence[Path]) -> None:
+    def __init__(self, folder: Path, kernel: Path, initramfs: Path, disks: Sequence[Path], stays: bool = False) -> None:
         self.folder = folder
-        self.ssh_port, self.pmu_port = free_port(), free_port()
-        self._words = self._command(kernel, initramfs, disks)
+        self._note = folder / "machine.json"
+        noted = json.loads(self._note.read_text()) if self._note.exists() else {}
+        self.ssh_port, self.pmu_port = noted.get("ssh_port") or free_port(), noted.get("pmu_port") or free_port()
+        self._pid: int = noted.get("pid") or 0
+        self._words = [] if stays else ["setpriv", "--pdeathsig", "KILL"]
+        self._words += self._command(kernel, initramfs, disks)
         self._process: subprocess.Popen[bytes] | None = None
+        self._end: int | None = None  # a descriptor that becomes readable when the emulator ends
         self._line: socket.socket | None = None
         self._heard = b""
         self._count = 0
@@ -82,21 +92,7 @@ class Machine:
 
     def _command(self, kernel: Path, initramfs: Path, disks: Sequence[Path]) -> list[str]:
         forward = f"hostfwd=tcp:127.0.0.1:{self.ssh_port}-:22,hostfwd=tcp:127.0.0.1:{self.pmu_port}-:4712"
-        words = [
-            "setpriv",
-            "--pdeathsig",
-            "KILL",
-            "qemu-system-arm",
-            "-M",
-            "virt",
-            "-cpu",
-            "cortex-a15",
-            "-smp",
-            "2",
-            "-m",
-            "512",
-            "-nographic",
-        ]
+        words = ["qemu-system-arm", "-M", "virt", "-cpu", "cortex-a15", "-smp", "2", "-m", "512", "-nographic"]
         words += ["-no-reboot", "-monitor", "none", "-kernel", str(kernel), "-initrd", str(initramfs)]
         words += ["-append", APPEND, "-serial", f"unix:{self.folder}/serial,server=on,wait=off"]
         for number, disk in enumerate(disks):
@@ -112,11 +108,33 @@ class Machine:
         (self.folder / "serial").unlink(missing_ok=True)
         with (self.folder / "qemu.log").open("ab") as log:
             self._process = subprocess.Popen(self._words, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self._watch(self._process.pid)
         self._line = until("the emulator's serial line", self._connect, 60, LOOK_S)
         self._heard = b""
         self._await(re.compile(rb"# $"), PATIENCE_S)
         self._send("dmesg -n 1; stty -echo; PS1= PS2= exec sh")  # a shell that does not edit its line
         self._acknowledged("")
+
+    def attach(self) -> bool:
+        """Find the machine that an earlier process left running; False if none does."""
+        try:
+            if not Path(f"/proc/{self._pid}/comm").read_text().startswith("qemu-system"):
+                return False
+            self._watch(self._pid)
+        except OSError:
+            return False
+        if self._ended():
+            return False
+        self._line = until("the emulator's serial line", self._connect, 60, LOOK_S)
+        self._acknowledged("")
+        return True
+
+    def _watch(self, pid: int) -> None:
+        self._pid, self._end = pid, os.pidfd_open(pid)
+        self._note.write_text(json.dumps({"ssh_port": self.ssh_port, "pmu_port": self.pmu_port, "pid": pid}))
+
+    def _ended(self) -> bool:
+        return self._end is None or bool(select.select([self._end], [], [], 0)[0])
 
     def _connect(self) -> socket.socket | None:
         self._alive()
@@ -129,23 +147,30 @@ class Machine:
         return line
 
     def _alive(self) -> None:
-        if self._process is None or self._process.poll() is not None:
+        if self._ended():
             raise GuestError(f"the emulator has ended: {(self.folder / 'qemu.log').read_text()[-500:]}")
 
     def cut_power(self) -> None:
         """Off, without a word to the guest; what it had not written is lost."""
+        if self._end is not None:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._end, signal.SIGKILL)
+            select.select([self._end], [], [])
+            os.close(self._end)
         if self._process is not None:
-            self._process.kill()
             self._process.wait()
+        self.leave()
+        self._process = self._end = None
+
+    def leave(self) -> None:
+        """Hang up; the machine goes on."""
         if self._line is not None:
             self._line.close()
-        self._process = self._line = None
+        self._line = None
 
     def await_power_off(self) -> None:
         """Wait until the guest has switched itself off."""
-        process = self._process
-        assert process is not None
-        until("the guest to switch itself off", lambda: process.poll() is not None or self._drained(), pause_s=LOOK_S)
+        until("the guest to switch itself off", lambda: self._ended() or self._drained(), pause_s=LOOK_S)
         self.cut_power()
 
     def _drained(self) -> bool:

@@ -32,10 +32,18 @@ VERSION = re.compile(r"^installed +(\S+)$", re.MULTILINE)
 
 @pytest.fixture(scope="module")
 def board(tmp_path_factory):
-    board = Board.made(tmp_path_factory.mktemp("board"), json.loads(Path(os.environ["RPMU_TARGET"]).read_text()))
-    board.machine.start()
-    yield board
-    board.machine.cut_power()
+    files = json.loads(Path(os.environ["RPMU_TARGET"]).read_text())
+    if kept := os.environ.get(
+        "RPMU_TARGET_GUEST"
+    ):  # while writing these tests: one board for many runs of some of them
+        board = Board.kept(Path(kept), files)
+        yield board
+        board.machine.leave()
+    else:
+        board = Board.made(tmp_path_factory.mktemp("board"), files)
+        board.machine.start()
+        yield board
+        board.machine.cut_power()
 
 
 @pytest.fixture(scope="module")
