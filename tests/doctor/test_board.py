@@ -106,6 +106,23 @@ def test_the_installed_firmware_is_compared_with_the_shipped_one(healthy):
     assert board.firmware(healthy).evidence.endswith("installed")
 
 
+def test_a_shipped_image_that_was_damaged_is_told(healthy, tmp_path, monkeypatch):
+    folder = tmp_path / "images"
+    shutil.copytree(board.IMAGE_FOLDER, folder)
+    monkeypatch.setattr(board, "IMAGE_FOLDER", folder)
+    assert board.firmware(healthy).level is Level.OK
+    (folder / "sampler.elf").write_bytes(b"half of it")
+    assert (board.firmware(healthy).level, board.firmware(healthy).next_step) == (Level.FAIL, "reinstall rpmu")
+
+
+def test_the_network_needs_an_interface_beside_the_loopback(healthy):
+    assert (host.network(healthy).level, host.network(healthy).evidence) == (Level.OK, "up: eth0")
+    write(healthy.root, {"sys/class/net/eth0/operstate": "down\n"})
+    assert (host.network(healthy).level, host.network(healthy).evidence) == (Level.WARN, "no interface is up (eth0)")
+    shutil.rmtree(healthy.root / "sys/class/net/eth0")
+    assert host.network(healthy).evidence == "no interface is up (there is none)"
+
+
 def test_a_pc_is_told_of_the_twin(tmp_path):
     subject = Subject(tmp_path, default(), tmp_path / "rpmu.toml")
     findings = examine(subject)

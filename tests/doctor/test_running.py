@@ -156,9 +156,56 @@ def test_listening_on_loopback_only_is_told():
     assert host.listens_outside(subject(None, listen=("0.0.0.0:4712",))) is None
 
 
-@pytest.mark.parametrize(("mebibytes", "level"), [(500, Level.OK), (30, Level.WARN), (1, Level.FAIL)])
+@pytest.mark.parametrize(
+    ("mebibytes", "level"), [(500, Level.OK), (64, Level.OK), (63, Level.WARN), (8, Level.WARN), (7, Level.FAIL)]
+)
 def test_disk(mebibytes, level):
     assert host.judge_disk(Path("/var"), mebibytes << 20).level is level
+
+
+def measured_reference(**found):
+    return {"reference": {"full_scale_v": 1.8018, "reference_v": 1.25, "off_percent": 0.1, "trusted": True, **found}}
+
+
+@pytest.mark.parametrize(
+    ("holds", "level", "words"),
+    [
+        ({"reference": None}, Level.OK, "no channel for it"),
+        (measured_reference(full_scale_v=None), Level.OK, "not known yet"),
+        (measured_reference(), Level.OK, "VDD_ADC 1.8018 V by the 1.25 V, +0.100 %, divided out"),
+        (measured_reference(trusted=False), Level.FAIL, "not believed and not divided out"),
+    ],
+)
+def test_the_reference_is_believed_or_not(holds, level, words):
+    finding = running.reference(holds)
+    assert (finding.level, bool(finding.next_step)) == (level, level is Level.FAIL)
+    assert words in finding.evidence
+
+
+def test_a_fix_is_told_with_what_the_receiver_says_of_it(status):
+    told = changed(status, {"time": {"fix": 2, "satellites": 7, "hdop": 1.26}})
+    assert running.fix(told).evidence == "differential fix, 7 satellites, HDOP 1.3"
+    silent = changed(status, {"time": {"fix": 1, "satellites": None, "hdop": None}})
+    assert running.fix(silent).evidence == "fix"
+
+
+def test_a_pdc_that_gets_its_frames_is_fine(status):
+    finding = running.pdcs(changed(status, {"server": {"streaming": 2}}))
+    assert (finding.level, finding.evidence) == (
+        Level.OK,
+        "2 streaming, 0 frames not delivered, 0 refused by the access list",
+    )
+
+
+def test_a_configuration_file_that_does_not_exist_is_told(tmp_path):
+    without = replace(subject(None), config_file=tmp_path / "rpmu.toml")
+    finding = host.configuration(without)
+    assert (finding.level, finding.evidence) == (
+        Level.WARN,
+        f"{tmp_path}/rpmu.toml does not exist; defaults are in force",
+    )
+    (tmp_path / "rpmu.toml").write_text("")
+    assert host.configuration(without).level is Level.OK
 
 
 def test_the_command(tmp_path):
