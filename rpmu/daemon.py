@@ -20,7 +20,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 
-from rpmu import rooms
+from rpmu import mid_scale, rooms
 from rpmu.acquire import AcquisitionInfo
 from rpmu.acquire.gps_port import GpsPort
 from rpmu.acquire.link import Pace, PruLink
@@ -94,7 +94,11 @@ class Daemon:
         self.stream: ConfigFrame = rooms.stream(config, calibration)
         self._pending: Pending | None = None
         self.server = PmuServer(
-            self.stream, rooms.header_text(config), rooms.server_settings(config), rate_handler=self.change_rate
+            self.stream,
+            rooms.header_text(config),
+            rooms.server_settings(config),
+            rate_handler=self.change_rate,
+            news=self._news,
         )
 
     async def start(self) -> None:
@@ -337,6 +341,13 @@ class Daemon:
         self.server.publish(contents.encoded_frame(self.stream, measurement))
         if self._observer is not None:
             self._observer(measurement)
+
+    def _news(self) -> str:
+        """What the header says besides its text: the converter's mid-scales, for a calibration."""
+        if self._current is None:
+            return ""
+        names = [channel.name for channel in self._config.channels]
+        return mid_scale.as_text(dict(zip(names, self._current.pipeline.mid_scales, strict=False)))
 
     @property
     def status(self) -> DaemonStatus:

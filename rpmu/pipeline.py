@@ -30,6 +30,7 @@ from rpmu.estimate.settings import EstimatorSettings
 from rpmu.input_level import InputLevel, InputStatus, extremes
 from rpmu.measurement import Measurement
 from rpmu.measurer import Measurer, mains_channels
+from rpmu.mid_scale import MidScale
 from rpmu.thermometer import TemperatureTerm
 from rpmu.timing import TimeMap
 from rpmu.timing.source import TimeSource
@@ -51,7 +52,7 @@ class Calibration:
     Attributes:
         front_ends: one per channel, skew not included.
         volts_per_count: volts at the ADC pin per 12-bit count.
-        bias_v: mid-scale of the front end at the ADC pin, where tracking it starts.
+        bias_v: mid-scale of each channel's front end at the ADC pin, or of all of them, where tracking it starts.
         valid: whether a certificate stands behind the numbers, rather than a nominal profile.
         expires_ns: UTC from which the certificate no longer holds, or None.
         test_mode: mark all data as not to be used: the numbers are nominal, or of an expired certificate.
@@ -66,7 +67,7 @@ class Calibration:
 
     front_ends: tuple[FrontEnd, ...]
     volts_per_count: float
-    bias_v: float = 0.0
+    bias_v: float | tuple[float, ...] = 0.0
     valid: bool = False
     expires_ns: int | None = None
     test_mode: bool = False
@@ -83,9 +84,11 @@ class Calibration:
             volts = np.nan_to_num(np.abs(phasors))  # of invalid reports, which stay NaN
             gains = [complex(level(volts[i : i + 1])[0]) for i, level in enumerate(self.levels)]
             phasors = [phasor / gain for phasor, gain in zip(phasors, gains, strict=True)]
-        if self.site_angle_rad or self.temperature is not None:
+        if self.temperature is not None:
+            factors = self.temperature.factors()
+            phasors = [phasor / factor for phasor, factor in zip(phasors, factors, strict=True)]
+        if self.site_angle_rad:
             turn = cmath.exp(-1j * self.site_angle_rad)
-            turn /= self.temperature.factor() if self.temperature is not None else 1.0
             phasors = [phasor * turn for phasor in phasors]
         return phasors
 
@@ -147,7 +150,8 @@ class Pipeline:
         self._channels = mains_channels(info, calibration)
         self._volts_per_count = calibration.volts_per_count
         codes_per_volt = 1 / (calibration.volts_per_count * info.counts_per_code)
-        self._offset = OffsetTracker(self._channels, float(info.sample_rate_hz), calibration.bias_v * codes_per_volt)
+        bias_codes = np.asarray(calibration.bias_v) * codes_per_volt
+        self._offset = OffsetTracker(self._channels, float(info.sample_rate_hz), bias_codes)
         self.reference: AdcReference | None = None
         if calibration.reference_v is not None:
             self.reference = AdcReference(
@@ -319,6 +323,15 @@ class Pipeline:
             self.calibrated = calibrated
         word = self._status_word(self.time.status, calibrated)
         return measurer.measurements(reports, self.time, word, self._true_scale(measurer))
+
+    @property
+    def mid_scales(self) -> list[MidScale]:
+        """Of each channel; empty until they are known."""
+        counts = self._offset.offset[:, 0] * self._info.counts_per_code
+        u_counts = self._offset.u_offset[:, 0] * self._info.counts_per_code
+        if not np.isfinite(u_counts).all():
+            return []
+        return [MidScale(*pair) for pair in zip(counts.tolist(), u_counts.tolist(), strict=True)]
 
     @property
     def input(self) -> InputStatus:

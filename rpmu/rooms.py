@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -17,6 +18,7 @@ from rpmu.acquire.blocks import ADC_BITS
 from rpmu.c37118 import ConfigFrame
 from rpmu.calibrate.certificate import Certificate, device_serial, read_certificate
 from rpmu.calibrate.profile import load_profile
+from rpmu.calibrate.record import Channel
 from rpmu.calibrate.show import summary
 from rpmu.config import Config
 from rpmu.errors import InputError
@@ -175,25 +177,29 @@ def _certified(config: Config, certificate: Certificate, serial: str | None) -> 
     return Calibration(
         front_ends=tuple(channel.front_end for channel in channels),
         volts_per_count=volts_per_count,
-        bias_v=volts_per_count * sum(channel.dc_counts for channel in channels) / len(channels),
+        bias_v=tuple(volts_per_count * channel.dc_counts for channel in channels),
         valid=True,
         expires_ns=_midnight_ns(certificate.certificate.valid_until_utc) + NS_PER_DAY,
         levels=tuple(c.level_response for c in channels) if any(c.level_v for c in channels) else (),
         site_angle_rad=math.radians(certificate.site.angle_offset_deg),
         reference_v=reference_v(config),
-        temperature=_temperature(config, certificate),
+        temperature=_temperature(config, certificate.temperature.reference_c, channels),
         range_v=(profile.amplifier_low_v, profile.amplifier_high_v),
         origin=summary(certificate),
     )
 
 
-def _temperature(config: Config, certificate: Certificate) -> TemperatureTerm | None:
-    """The certificate's temperature terms, if it has any and a sensor is named."""
-    told, terms = config.calibration, certificate.temperature
-    if told.temperature_file is None or not (terms.gain_ppm_per_k or terms.phase_deg_per_k):
+def _temperature(config: Config, reference_c: float, channels: Sequence[Channel]) -> TemperatureTerm | None:
+    """The channels' temperature terms, if there are any and a sensor is named."""
+    told = config.calibration
+    if told.temperature_file is None or not any(c.gain_ppm_per_k or c.phase_deg_per_k for c in channels):
         return None
-    sensor = Thermometer(Path(told.temperature_file), told.temperature_scale)
-    return TemperatureTerm(terms.reference_c, 1e-6 * terms.gain_ppm_per_k, math.radians(terms.phase_deg_per_k), sensor)
+    return TemperatureTerm(
+        reference_c,
+        tuple(1e-6 * channel.gain_ppm_per_k for channel in channels),
+        tuple(math.radians(channel.phase_deg_per_k) for channel in channels),
+        Thermometer(Path(told.temperature_file), told.temperature_scale),
+    )
 
 
 def _midnight_ns(day: date) -> int:

@@ -71,14 +71,14 @@ class TemperatureTerm:
 
     Attributes:
         reference_c: where the rest of the calibration holds.
-        gain_per_k: relative change of its gain.
-        phase_rad_per_k: change of its phase at nominal frequency.
+        gain_per_k: relative change of each channel's gain.
+        phase_rad_per_k: change of each channel's phase at nominal frequency.
         sensor: says how warm it is.
     """
 
     reference_c: float
-    gain_per_k: float
-    phase_rad_per_k: float
+    gain_per_k: tuple[float, ...]
+    phase_rad_per_k: tuple[float, ...]
     sensor: Thermometer = field(compare=False)
 
     @property
@@ -87,9 +87,8 @@ class TemperatureTerm:
         celsius = self.sensor.last_c
         return None if celsius is None else celsius - self.reference_c
 
-    def factor(self) -> complex:
-        """By what the response differs from that at the reference temperature; 1 if nobody knows how warm it is."""
-        kelvin = self.kelvin
-        if kelvin is None:
-            return 1.0 + 0j
-        return cmath.rect(math.exp(self.gain_per_k * kelvin), self.phase_rad_per_k * kelvin)
+    def factors(self) -> list[complex]:
+        """By what each response differs from that at the reference temperature; 1 if nobody knows how warm it is."""
+        kelvin = self.kelvin or 0.0
+        terms = zip(self.gain_per_k, self.phase_rad_per_k, strict=True)
+        return [cmath.rect(math.exp(gain * kelvin), phase * kelvin) for gain, phase in terms]

@@ -7,6 +7,7 @@ goes on to the next point. With a reference PMU the frames of both are matched b
 from __future__ import annotations
 
 import asyncio
+import cmath
 import json
 import math
 import sys
@@ -35,6 +36,7 @@ SET_HZ = 0.05  # how near to the wanted point the stream must be
 SET_SHARE, NEXT_SHARE = 0.35, 0.04  # at the first point the gain is unknown; then only the converter is
 KEY_NS = 100_000  # two PMUs' stamps of one instant differ by the rounding of their TIME_BASE
 WAITING_FRAMES = 1200
+STEADY, SAY_EVERY = 6, 120  # frames: a cause of waiting is told when it lasts, or if others keep taking its place
 BAR = 20
 
 Truth = Callable[[DataFrame, DataFrame | None, Target], list[complex]]
@@ -61,8 +63,14 @@ def names_of(frame: DataFrame) -> list[str]:
     return [phasor.name.strip() for phasor in frame.config.pmus[0].phasors if phasor.name.strip() != "V1"]
 
 
-def by_generator(angle_deg: float, started_ns: int = 0) -> Truth:
-    """The truth of a generator whose angle was this at a second, and which has run undisturbed since."""
+def by_generator(angle_deg: float, started_ns: int = 0, *, three_phase: bool = False) -> Truth:
+    """The truth of a generator whose angle was this at a second, and which has run undisturbed since.
+
+    Args:
+        angle_deg: of its signal, or of its phase A.
+        started_ns: UTC of that second.
+        three_phase: the channels get phases A, B, C in turn, instead of one signal all of them.
+    """
 
     def truth(frame: DataFrame, _: DataFrame | None, target: Target) -> list[complex]:
         assert target.frequency_hz is not None, "a generator's plan has frequencies"
@@ -71,14 +79,53 @@ def by_generator(angle_deg: float, started_ns: int = 0) -> Truth:
         phasor = generator_phasor(
             frame.time_ns, target.frequency_hz, target.voltage_v, angle_deg, nominal_hz, started_ns
         )
-        return [phasor] * len(names_of(frame))
+        turns = [i % 3 / 3 if three_phase else 0.0 for i in range(len(names_of(frame)))]
+        return [phasor * cmath.exp(-2j * math.pi * turn) for turn in turns]
 
     return truth
 
 
-def by_multimeter(volts: float) -> Truth:
-    """The truth of a multimeter: its magnitude, with the angle that the PMU reports."""
-    return lambda frame, _, __: [volts * phasor / abs(phasor) for phasor in frame.pmus[0].phasors]
+def by_multimeter(*volts: float) -> Truth:
+    """The truth of a multimeter: its magnitude, with the angle that the PMU reports.
+
+    Args:
+        volts: of each channel, or one for all.
+
+    Raises:
+        InputError: (the truth) there are more channels than values.
+    """
+
+    def truth(frame: DataFrame, _: DataFrame | None, __: Target) -> list[complex]:
+        names = names_of(frame)
+        read = volts * len(names) if len(volts) == 1 else volts
+        if len(read) != len(names):
+            raise InputError(
+                f"--volts has {len(read)} values, but the device {len(names)} channels ({', '.join(names)}); give one "
+                "for each, such as 121.4,120.9,121.1, or a single one for all"
+            )
+        return [v * phasor / abs(phasor) for v, phasor in zip(read, frame.pmus[0].phasors, strict=False)]
+
+    return truth
+
+
+def refuse_one_signal(frame: DataFrame) -> None:
+    """Refuse a three-phase PMU whose inputs all have the same signal.
+
+    Raises:
+        InputError: they do: the sum of the phases is there, and the positive sequence is not.
+    """
+    phasors = {
+        phasor.name.strip(): value
+        for phasor, value in zip(frame.config.pmus[0].phasors, frame.pmus[0].phasors, strict=True)
+    }
+    positive = phasors.pop("V1", None)
+    zero = abs(sum(phasors.values())) / max(len(phasors), 1)
+    if positive is not None and abs(positive) < 0.3 * zero:
+        raise InputError(
+            "all three inputs have the same signal, but the PMU looks for three phases and takes the frequency from "
+            "their positive sequence: while you calibrate, set station.phases = 1 and name the three inputs as "
+            "[[channel]], or use a three-phase generator and --three-phase"
+        )
 
 
 def by_reference(frame: DataFrame, other: DataFrame | None, _: Target) -> list[complex]:
@@ -160,6 +207,9 @@ class Guide:
     _done: int = field(default=0, init=False)
     _asked: bool = field(default=False, init=False)
     _clipped: int = field(default=0, init=False)
+    _silent: int = field(default=0, init=False)  # frames since something was said to be in the way
+    _lasts: int = field(default=0, init=False)  # frames that have the present cause
+    _said: str = field(default="", init=False)
 
     @property
     def finished(self) -> bool:
@@ -174,6 +224,8 @@ class Guide:
         """
         target = self.plan[self._done]
         self.divided = divided_by_reference(frame)
+        if not usable(frame):
+            refuse_one_signal(frame)
         collector = self._collector = self._collector or self._new_collector(frame)
         if not self._asked:
             self._asked = True
@@ -199,8 +251,11 @@ class Guide:
         if why_not:
             collector.restart()
             self.voice.progress(collector.progress, why_not)
-        if why_not != self.waiting_for:
-            self.waiting_for = why_not
+        self._lasts = self._lasts + 1 if why_not == self.waiting_for else 1
+        self.waiting_for = why_not
+        self._silent += 1
+        if why_not != self._said and (self._lasts >= STEADY or self._silent >= SAY_EVERY):
+            self._silent, self._said = 0, why_not
             self.voice.waiting(why_not)
 
     def _count_clipped(self, why_not: str, patience: int) -> None:
@@ -226,11 +281,11 @@ class Guide:
         """What differs from the wanted point, in words."""
         pmu = frame.pmus[0]
         if target.frequency_hz is not None and abs(pmu.frequency_hz - target.frequency_hz) > SET_HZ:
-            return f"it reads {pmu.frequency_hz:.2f} Hz"
+            return f"it reads {pmu.frequency_hz:.1f} Hz"
         if target.voltage_v is not None:
             expected, share = (target.voltage_v * self.gain, NEXT_SHARE) if self.gain else (target.voltage_v, SET_SHARE)
             if abs(abs(pmu.phasors[0]) / expected - 1) > share:
-                return f"it reads {abs(pmu.phasors[0]):.1f} V"
+                return f"it reads {abs(pmu.phasors[0]):.3g} V"
         return ""
 
 

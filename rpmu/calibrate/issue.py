@@ -31,6 +31,7 @@ from rpmu.calibrate.record import (
 from rpmu.calibrate.session import Session, Target
 from rpmu.calibrate.uncertainty import ReferenceError
 from rpmu.errors import InputError
+from rpmu.mid_scale import MidScale, combined
 
 NEAR_NOMINAL = 0.15  # a level within this of the highest share of readings is fitted
 YEARS_VALID = 1
@@ -78,7 +79,8 @@ def issue(session: Session, base: Base, settings: IssueSettings) -> Certificate:
         readings = [e.reading for e in session.entries if e.channel == name and not e.verify]
         held_back = [e.reading for e in session.entries if e.channel == name and e.verify]
         channel, own_points = channel_of(name, readings, base, settings, method == "dmm")
-        channels.append(channel)
+        rests = [e.mid_scale for e in session.entries if e.channel == name]
+        channels.append(with_mid_scale(channel, [rest for rest in rests if rest is not None]))
         points += own_points
         checks += [verification(channel, reading, method == "dmm") for reading in held_back]
     profile, t = base.profile, settings.today
@@ -99,7 +101,7 @@ def issue(session: Session, base: Base, settings: IssueSettings) -> Certificate:
         ),
         settings.reference,
         Uncertainty(max(channel.u_tve_percent for channel in channels), settings.band_hz),
-        with_skews(channels) if method == "generator" else tuple(channels),
+        with_skews(channels, settings.reference.time_us * 1e-6) if method == "generator" else tuple(channels),
         Adc(profile.vref_v, _divided(session)),
         point=tuple(points),
         verification=tuple(checks),
@@ -107,10 +109,24 @@ def issue(session: Session, base: Base, settings: IssueSettings) -> Certificate:
     )
 
 
-def with_skews(channels: Sequence[Channel]) -> tuple[Channel, ...]:
-    """Channels that had one signal at the same time: the delay of the first, and what each lies behind it."""
-    first = channels[0].delay_s
-    return tuple(replace(channel, delay_s=first, skew_s=channel.delay_s - first) for channel in channels)
+def with_mid_scale(channel: Channel, rests: Sequence[MidScale]) -> Channel:
+    """The channel with the mid-scale that was seen at its readings; the profile's stays if nobody told."""
+    found = combined(rests)
+    return channel if found is None else replace(channel, dc_counts=found.counts, u_dc_counts=found.u_counts)
+
+
+def with_skews(channels: Sequence[Channel], reference_s: float = 0.0) -> tuple[Channel, ...]:
+    """Channels that had one signal at the same time: the delay of the first, and what each lies behind it.
+
+    Args:
+        channels: each with its own delay.
+        reference_s: the part of every delay's uncertainty that all share, so that it drops out of the skew (k = 2).
+    """
+    first = channels[0]
+    own = [sqrt(max(c.u_delay_s**2 - reference_s**2, 0.0)) for c in channels]
+    known = [0.0, *(hypot(own[0], u) for u in own[1:])]
+    rows = zip(channels, known, strict=True)
+    return tuple(replace(c, delay_s=first.delay_s, skew_s=c.delay_s - first.delay_s, u_skew_s=u) for c, u in rows)
 
 
 def _divided(session: Session) -> bool:

@@ -218,7 +218,10 @@ def from_nominal(ratio: Complex | complex) -> str:
 
 def _likely_cause(angle_deg: float) -> str:
     if abs(abs(angle_deg) - 120) <= LARGEST_ANGLE_DEG:
-        return "that is another phase of the three: channels are swapped, here or at the reference"
+        return (
+            "that is another phase of the three: channels are swapped, here or at the reference (a generator with "
+            "three phases needs --three-phase)"
+        )
     return "the reference is not in sync with UTC, or measures something else"
 
 

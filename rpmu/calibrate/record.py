@@ -112,7 +112,7 @@ class Channel:
         q: quality factor.
         delay_s: constant delay; negative for a transformer's lead.
         skew_s: what this channel's conversion is late by, beyond what the firmware's schedule says.
-        dc_counts: mid-scale in 12-bit counts.
+        dc_counts: mid-scale in 12-bit counts: the front end's bias and the converter's offset.
         polarity: 1, or -1 if the channel inverts.
         fitted: which of gain, delay, f0 and q were fitted; the rest is nominal.
         level_v: RMS volts of the level table, rising; empty for none.
@@ -124,6 +124,10 @@ class Channel:
         u_f0_percent: of f0; where it is not fitted, what its tolerance was taken to be.
         u_q_percent: likewise.
         u_tve_percent: of the equalised phasor anywhere in the band, as TVE.
+        u_skew_s: of the skew; 0 for the channel that the others are compared with.
+        u_dc_counts: of the mid-scale; None where it is the profile's and nobody measured it.
+        gain_ppm_per_k: temperature term of the gain, about `Temperature.reference_c`.
+        phase_deg_per_k: of the phase at nominal frequency.
     """
 
     name: str
@@ -144,6 +148,10 @@ class Channel:
     u_f0_percent: float = bounded(0.0, 100.0, 100.0)
     u_q_percent: float = bounded(0.0, 100.0, 100.0)
     u_tve_percent: float = bounded(0.0, 100.0, 100.0)
+    u_skew_s: float = bounded(0.0, 1.0, 0.0, later=True)
+    u_dc_counts: float | None = bounded(0.0, 4096.0, None)
+    gain_ppm_per_k: float = bounded(-1e5, 1e5, 0.0, later=True)
+    phase_deg_per_k: float = bounded(-10.0, 10.0, 0.0, later=True)
 
     def __post_init__(self) -> None:
         if self.polarity == 0:
@@ -184,17 +192,13 @@ class Adc:
 
 @dataclass(frozen=True)
 class Temperature:
-    """Temperature terms of the front end; the daemon applies them where a sensor is configured.
+    """About what the channels' temperature terms turn; the daemon applies them where a sensor is configured.
 
     Attributes:
         reference_c: temperature at which the rest of the certificate holds.
-        gain_ppm_per_k: of the gain.
-        phase_deg_per_k: of the phase at nominal frequency.
     """
 
     reference_c: float = bounded(-60.0, 100.0, 25.0)
-    gain_ppm_per_k: float = bounded(-1e5, 1e5, 0.0)
-    phase_deg_per_k: float = bounded(-10.0, 10.0, 0.0)
 
 
 @dataclass(frozen=True)

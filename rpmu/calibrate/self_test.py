@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from math import hypot
+from math import hypot, sqrt
 
 import numpy as np
 
@@ -23,10 +23,12 @@ from rpmu.calibrate.profile import Profile
 from rpmu.calibrate.pwm import SquareWave
 from rpmu.calibrate.tones import ToneRecord, fit_tones, responses, without_jumper
 from rpmu.errors import InputError
+from rpmu.mid_scale import MidScale
 
 POLL_S = 0.01
 QUIET_S, SETTLE_S = 1.0, 0.8
 LIVE_COUNTS = 10.0  # RMS about the mean, of an outlet that is not dead
+PARTS = 10  # of the quiet second, whose means show how well the mid-scale is known
 TONES_OF_F0 = (0.081, 0.137, 0.311)  # their harmonics do not meet
 # k = 2: what the RC pole's tolerance and the converter's non-linearity do, beyond the harmonics' scatter; of f0 and Q,
 # and of the delay in periods of f0 (tests/calibrate/study.py)
@@ -50,6 +52,8 @@ class Found:
         u_f0_percent: expanded uncertainty (k = 2).
         u_q_percent: likewise.
         u_delay_s: likewise.
+        u_skew_s: likewise; 0 for the first channel.
+        u_dc_counts: likewise.
     """
 
     name: str
@@ -63,6 +67,8 @@ class Found:
     u_f0_percent: float
     u_q_percent: float
     u_delay_s: float
+    u_skew_s: float = 0.0
+    u_dc_counts: float = 0.0
 
 
 def tones_hz(profile: Profile) -> tuple[float, ...]:
@@ -105,7 +111,7 @@ async def self_test(
         info = await bring_up(link, settings, pace)
         reader = RingReader(link.window(), info)
         quiet, _ = await _collect(reader, pace, SETTLE_S, QUIET_S, partial(progress, "listening"))
-        dc, noise = _levels(quiet, info, names)
+        rests, noise = _levels(quiet, info, names)
         records = []
         for hz in tones_hz(profile):
             wave.start(hz)
@@ -115,7 +121,7 @@ async def self_test(
         wave.stop()
         link.stop()
         link.close()
-    return evaluate(records, info, profile, names, tone_v, dc, noise)
+    return evaluate(records, info, profile, names, tone_v, rests, noise)
 
 
 async def _collect(
@@ -133,7 +139,9 @@ async def _collect(
     return blocks, [item for item in items if isinstance(item, PpsEvent)]
 
 
-def _levels(blocks: Sequence[SampleBlock], info: AcquisitionInfo, names: Sequence[str]) -> tuple[list[float], ...]:
+def _levels(
+    blocks: Sequence[SampleBlock], info: AcquisitionInfo, names: Sequence[str]
+) -> tuple[list[MidScale], list[float]]:
     """Mid-scale and noise of each channel, counts.
 
     Raises:
@@ -142,11 +150,13 @@ def _levels(blocks: Sequence[SampleBlock], info: AcquisitionInfo, names: Sequenc
     if not blocks:
         raise InputError("the PRU delivers no samples")
     counts = np.concatenate([b.codes for b in blocks]).astype(np.float64)[:, : len(names)] * info.counts_per_code
-    dc, noise = counts.mean(axis=0), counts.std(axis=0)
+    noise = counts.std(axis=0)
     for name, rms in zip(names, noise.tolist(), strict=True):
         if rms > LIVE_COUNTS:
             raise InputError(f"{name} is not quiet ({rms:.0f} counts RMS): unplug the adapter from the outlet")
-    return dc.tolist(), noise.tolist()
+    u_counts = 2 * np.array([part.mean(axis=0) for part in np.array_split(counts, PARTS)]).std(axis=0) / sqrt(PARTS)
+    rests = zip(counts.mean(axis=0).tolist(), u_counts.tolist(), strict=True)
+    return [MidScale(*rest) for rest in rests], noise.tolist()
 
 
 def evaluate(
@@ -155,7 +165,7 @@ def evaluate(
     profile: Profile,
     names: Sequence[str],
     tone_v: float,
-    dc: Sequence[float],
+    rests: Sequence[MidScale],
     noise: Sequence[float],
 ) -> list[Found]:
     """One fit per channel over the harmonics of all waves.
@@ -170,7 +180,7 @@ def evaluate(
         if fit.polarity < 0:
             raise InputError(f"{name}: the tone comes through upside down: R7 is not at the filter's node")
         front_end = fit.front_end
-        delay_s = front_end.delay_s
+        delay_s, u_delay_s = front_end.delay_s, hypot(fit.u_delay_s, MODEL_PERIODS / front_end.f0_hz)
         found.append(
             Found(
                 name,
@@ -178,12 +188,14 @@ def evaluate(
                 without_jumper(front_end.q, profile),
                 delay_s,
                 delay_s - found[0].delay_s if found else 0.0,
-                dc[i],
+                rests[i].counts,
                 noise[i],
                 front_end.gain / profile.tone_gain,
                 hypot(fit.u_f0_percent, MODEL_PERCENT),
                 hypot(fit.u_q_percent, MODEL_PERCENT),
-                hypot(fit.u_delay_s, MODEL_PERIODS / front_end.f0_hz),
+                u_delay_s,
+                hypot(found[0].u_delay_s, u_delay_s) if found else 0.0,
+                rests[i].u_counts,
             )
         )
     return found

@@ -15,6 +15,7 @@ from typing import Any
 
 from rpmu.calibrate.fit import Reading
 from rpmu.errors import InputError
+from rpmu.mid_scale import MidScale
 
 SCHEMA = 1
 NEAR_HZ, NEAR_SHARE = 0.02, 0.005  # within these, a reading is at a planned point
@@ -37,7 +38,13 @@ class Target:
 
 @dataclass(frozen=True)
 class Entry:
-    """One reading of one channel; see `Reading`. `divided`: the converter's reference was divided out."""
+    """One reading of one channel; see `Reading`.
+
+    Attributes:
+        divided: the converter's reference was divided out.
+        dc_counts: the converter's mid-scale at the time; None where the PMU did not tell.
+        u_dc_counts: see `MidScale`.
+    """
 
     channel: str
     frequency_hz: float
@@ -47,6 +54,13 @@ class Entry:
     sigma: float
     verify: bool = False
     divided: bool = False
+    dc_counts: float | None = None
+    u_dc_counts: float = 0.0
+
+    @property
+    def mid_scale(self) -> MidScale | None:
+        """The mid-scale at the time; None where the PMU did not tell."""
+        return None if self.dc_counts is None else MidScale(self.dc_counts, self.u_dc_counts)
 
     @property
     def reading(self) -> Reading:
@@ -96,12 +110,19 @@ class Session:
                 )
         return found
 
-    def add(self, readings: Mapping[str, Reading], verify: bool, divided: bool = False) -> None:
+    def add(
+        self,
+        readings: Mapping[str, Reading],
+        verify: bool,
+        divided: bool = False,
+        mid_scales: Mapping[str, MidScale] | None = None,
+    ) -> None:
         """Add the readings of one point and put the file on disk."""
         for channel, r in readings.items():
-            self.entries.append(
-                Entry(channel, r.frequency_hz, r.voltage_v, r.response.real, r.response.imag, r.sigma, verify, divided)
-            )
+            h, rest = r.response, (mid_scales or {}).get(channel)
+            told = (None, 0.0) if rest is None else (rest.counts, rest.u_counts)
+            entry = Entry(channel, r.frequency_hz, r.voltage_v, h.real, h.imag, r.sigma, verify, divided, *told)
+            self.entries.append(entry)
         entries = [asdict(entry) for entry in self.entries]
         content = {"schema": SCHEMA, "about": self.about, "entries": entries, "sha256": self.content_sha256}
         draft = self.path.with_name(self.path.name + ".new")

@@ -65,7 +65,12 @@ def _channels(certificate: Certificate) -> Iterator[str]:
         yield _parameter("f0", channel, f"{channel.f0_hz:.6g} Hz", f"{channel.u_f0_percent:.3g} %")
         yield _parameter("q", channel, f"{channel.q:.6g}", f"{channel.u_q_percent:.3g} %")
         if channel.skew_s:
-            yield f"  skew      {channel.skew_s * 1e9:+.0f} ns"
+            yield f"  {'skew':9} {f'{channel.skew_s * 1e6:+.3f} us':18} ± {channel.u_skew_s * 1e6:.3g} us"
+        measured = "nominal" if channel.u_dc_counts is None else f"± {f'{channel.u_dc_counts:.3g} counts':12} measured"
+        yield f"  {'mid-scale':9} {f'{channel.dc_counts:.2f} counts':18} {measured}"
+        if channel.gain_ppm_per_k or channel.phase_deg_per_k:
+            about = f"about {certificate.temperature.reference_c:g} °C"
+            yield f"  warmth    {channel.gain_ppm_per_k:+.2f} ppm/K, {channel.phase_deg_per_k:+.5f}°/K {about}"
         known = [f", ± {u:.3f} % TVE" for u in channel.u_level_percent] or [""] * len(channel.level_v)
         rows = zip(channel.level_v, channel.level_gain, channel.level_phase_deg, known, strict=True)
         for volts, gain, phase, within in rows:

@@ -1,7 +1,8 @@
 """Temperature terms from certificates of one device that were made at different temperatures.
 
-Each certificate says what the response at nominal frequency was, and how warm it was; a straight line through log
-magnitude and angle gives ppm and degrees per kelvin. The sensor must be the one that the daemon reads later.
+Each certificate says what every channel's response at nominal frequency was, and how warm it was; a straight line
+through log magnitude and angle gives its ppm and degrees per kelvin. The sensor must be the one that the daemon reads
+later.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 
 from rpmu import __version__
 from rpmu.calibrate.certificate import Certificate
-from rpmu.calibrate.record import Temperature
+from rpmu.calibrate.record import Channel, Temperature
 from rpmu.errors import InputError
 
 LEAST_SPAN_K = 8.0
@@ -41,11 +42,8 @@ def with_temperature_terms(history: Sequence[Certificate], today: date) -> Certi
             f"{LEAST_SPAN_K:g} K or more apart; the history has: {found}"
         )
     newest = usable[-1]
-    hz = newest.device.nominal_frequency_hz
-    responses = np.array([[complex(ch.front_end.response(hz)) for ch in c.channel] for c in usable])
-    ratios = np.log(responses / responses[-1]).mean(axis=1)
-    slope = np.polyfit(np.array(warmth), ratios.real, 1)[0], np.polyfit(np.array(warmth), ratios.imag, 1)[0]
-    temperature = Temperature(warmth[-1], float(1e6 * slope[0]), degrees(float(slope[1])))
+    channels = tuple(_with_terms(channel, usable, warmth) for channel in newest.channel)
+    temperature = Temperature(warmth[-1])
     numbers = ", ".join(str(c.certificate.number) for c in usable)
     issue = replace(
         newest.certificate,
@@ -53,4 +51,12 @@ def with_temperature_terms(history: Sequence[Certificate], today: date) -> Certi
         rpmu_version=__version__,
         note=f"temperature terms from certificates {numbers}",
     )
-    return replace(newest, certificate=issue, temperature=temperature)
+    return replace(newest, certificate=issue, temperature=temperature, channel=channels)
+
+
+def _with_terms(channel: Channel, history: Sequence[Certificate], warmth: Sequence[float]) -> Channel:
+    hz = history[-1].device.nominal_frequency_hz
+    responses = np.array([complex(c.channel_named(channel.name).front_end.response(hz)) for c in history])
+    ratios = np.log(responses / responses[-1])
+    gain, phase = (float(np.polyfit(np.array(warmth), part, 1)[0]) for part in (ratios.real, ratios.imag))
+    return replace(channel, gain_ppm_per_k=1e6 * gain, phase_deg_per_k=degrees(phase))

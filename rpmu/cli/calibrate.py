@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import json
 import sys
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,7 +32,8 @@ from rpmu.cli.calibrate_options import configure
 from rpmu.cli.calibrate_self_test import run_self_test
 from rpmu.cli.running import run_until_told
 from rpmu.errors import InputError, RpmuError
-from rpmu.pdc.client import PdcClient
+from rpmu.mid_scale import MidScale, from_text
+from rpmu.pdc.client import NoAnswerError, PdcClient
 from rpmu.serve.addresses import parse_address
 
 __all__ = ["HELP", "configure", "run"]
@@ -40,6 +41,7 @@ __all__ = ["HELP", "configure", "run"]
 HELP = "Calibrate this device: guided measurements against a reference, certificates and their history."
 NS_PER_S = 1_000_000_000
 INTERRUPTED = 130
+ASK_S = 1.0  # the mid-scale is a mean over many seconds
 CONNECT = {
     "generator": "set the generator (locked to the PPS) to",
     "reference": "leave device and reference at the same outlet;",
@@ -63,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
 def plan_of(args: argparse.Namespace, profile: Profile) -> list[Target]:
     """The points that the options ask for."""
     if args.tool == "dmm":
-        return [Target(None, args.volts)] * args.readings
+        return [Target(None, _volts(args.volts)[0])] * args.readings
     if args.tool == "reference":
         return [Target(None, None)] * args.readings + [Target(None, None, verify=True)]
     if args.tool == "verify":
@@ -112,13 +114,14 @@ async def _measure(
     args: argparse.Namespace, base: Base, session: Session, left: list[Target], stop: asyncio.Event, before: int
 ) -> bool:
     """Take what is left of the plan; False if told to stop before the end."""
+    rests: dict[str, MidScale] = {}
     guide = Guide(
         base,
         _truth(args),
         left,
         args.seconds,
         JsonLines() if args.json else Terminal(base, CONNECT[_against(args)]),
-        lambda readings, target: session.add(readings, target.verify, guide.divided),
+        lambda readings, target: session.add(readings, target.verify, guide.divided, rests),
         gain=base.gain_of(session.entries[-1].channel, session.entries[-1].reading) if session.entries else 0.0,
         may_invert=args.inverting,
         before=before,
@@ -132,6 +135,8 @@ async def _measure(
             client = _client(other, args.reference_idcode) if other is not None else None
             reference = await stack.enter_async_context(client) if client is not None else None
             await device.configuration()
+            asking = asyncio.create_task(_ask_mid_scales(device, rests))
+            stack.callback(asking.cancel)
             async for frame, match in pairs(device, reference):
                 guide.feed(frame, match)
                 if guide.finished:
@@ -152,6 +157,14 @@ async def _measure(
     return guide.finished
 
 
+async def _ask_mid_scales(device: PdcClient, rests: dict[str, MidScale]) -> None:
+    """Keep what the device says of its converter's mid-scale up to date; a device that tells none is no failure."""
+    while True:
+        with suppress(NoAnswerError):
+            rests.update(from_text((await device.header()).text))
+        await asyncio.sleep(ASK_S)
+
+
 def _against(args: argparse.Namespace) -> str:
     """The procedure whose instrument a verification uses."""
     if args.tool != "verify":
@@ -162,7 +175,20 @@ def _against(args: argparse.Namespace) -> str:
 def _truth(args: argparse.Namespace) -> Any:
     if getattr(args, "reference", None) is not None:
         return by_reference
-    return by_multimeter(args.volts) if args.tool == "dmm" else by_generator(args.angle_deg, _started_ns(args.started))
+    if args.tool == "dmm":
+        return by_multimeter(*_volts(args.volts))
+    return by_generator(args.angle_deg, _started_ns(args.started), three_phase=args.three_phase)
+
+
+def _volts(text: str) -> tuple[float, ...]:
+    """What the multimeter reads: one number, or one per channel."""
+    try:
+        volts = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(f"--volts is {text!r}, but must be a number, or one per channel: 121.4,120.9,121.1") from None
+    if not all(0 < v < float("inf") for v in volts):
+        raise InputError(f"--volts is {text!r}, but every value must be positive")
+    return volts
 
 
 def _started_ns(text: str | None) -> int:
@@ -230,11 +256,10 @@ def _finish_verification(args: argparse.Namespace, base: Base, session: Session)
 def _temperature(args: argparse.Namespace) -> int:
     history = [certificate for _, certificate in read_history(args.history)]
     path, certificate = add_to_history(args.history, with_temperature_terms(history, datetime.now(UTC).date()))
-    terms = certificate.temperature
-    print(
-        f"{terms.gain_ppm_per_k:+.2f} ppm/K and {terms.phase_deg_per_k:+.5f} degrees/K about {terms.reference_c:g} °C: "
-        f"written to {path}; set [calibration] temperature_file to the sensor"
-    )
+    for channel in certificate.channel:
+        terms = f"{channel.gain_ppm_per_k:+.2f} ppm/K and {channel.phase_deg_per_k:+.5f} degrees/K"
+        print(f"{channel.name}: {terms} about {certificate.temperature.reference_c:g} °C")
+    print(f"written to {path}; set [calibration] temperature_file to the sensor")
     return 0
 
 

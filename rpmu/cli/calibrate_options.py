@@ -30,7 +30,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     dmm = tools.add_parser("dmm", help="against a multimeter: the magnitude alone")
     _add_measuring(dmm)
     _add_fitting(dmm)
-    dmm.add_argument("--volts", type=float, required=True, metavar="V", help="what the multimeter reads, RMS")
+    dmm.add_argument(
+        "--volts",
+        required=True,
+        metavar="V[,V...]",
+        help="what the multimeter reads, RMS: one value, or one per channel",
+    )
     dmm.add_argument("--readings", type=int, default=1, metavar="N", help=argparse.SUPPRESS)
     _add_self_test(tools.add_parser("self-test", help="tones from the board into its own filter: f0, Q, delay, skew"))
     warmth = tools.add_parser("temperature", help="temperature terms from calibrations at different temperatures")
@@ -101,6 +106,11 @@ def _add_generator(parser: argparse.ArgumentParser, how_many: str) -> None:
         "--check-points",
         metavar="HZ:V,...",
         help=f'points kept out of any fit, to check with; "" for none (default: {how_many} near nominal)',
+    )
+    parser.add_argument(
+        "--three-phase",
+        action="store_true",
+        help="the generator has three phases, one for each channel in turn (default: one signal for all channels)",
     )
     parser.add_argument("--angle-deg", type=float, default=0.0, metavar="D", help="generator's angle at the PPS")
     parser.add_argument(

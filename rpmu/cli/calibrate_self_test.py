@@ -128,6 +128,5 @@ def _report(found: Sequence[Found], profile: Profile, as_json: bool) -> None:
         print(
             f"  delay of the electronics {one.delay_s * 1e6:.3f} us, {one.skew_s * 1e6:+.3f} us behind {found[0].name}"
         )
-        print(
-            f"  tone {100 * one.level:.1f} % of nominal, noise {one.noise_counts:.2f} counts, rest {one.dc_counts:.1f}"
-        )
+        rest = f"noise {one.noise_counts:.2f} counts, mid-scale {one.dc_counts:.2f} counts"
+        print(f"  tone {100 * one.level:.1f} % of nominal, {rest}")

@@ -29,7 +29,7 @@ from rpmu.twin.pacing import Pacer, next_whole_second_ns, parse_speed
 from rpmu.twin.pty_port import PtyPort
 from rpmu.twin.scoreboard import Score, Scoreboard
 from rpmu.twin.stand_in import LOOK_S, StandIn
-from rpmu.twin.tolerance import unit_of
+from rpmu.twin.tolerance import channels_of, unit_of
 from rpmu.twin.world import Twin, TwinSettings, VddSettings
 
 HELP = "Run the whole PMU on the digital twin: the committed firmware in a PRU emulator, the daemon as on the board."
@@ -107,7 +107,8 @@ def _loaded(args: argparse.Namespace) -> Loaded:
 
 
 def _settings(args: argparse.Namespace, config: Config) -> TwinSettings:
-    unit = unit_of(load_profile(rooms.profile_name(config)), args.unit)
+    design = load_profile(rooms.profile_name(config))
+    unit, channels = unit_of(design, args.unit), channels_of(design, args.unit, len(config.channels))
     crystal_ppm = unit.crystal_ppm if args.crystal_ppm is None else args.crystal_ppm
     return TwinSettings(
         start_ns=_start_ns(args.start),
@@ -116,6 +117,7 @@ def _settings(args: argparse.Namespace, config: Config) -> TwinSettings:
         phases=config.station.phases,
         voltage_v=unit.profile.nominal_voltage_v,
         profile=unit.profile,
+        built=tuple(built for built, _ in channels),
         mains_ain=tuple(channel.ain for channel in config.channels),
         pps_ain=config.sampling.pps_ain,
         reference_ain=config.sampling.reference_ain,

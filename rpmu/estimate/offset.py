@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 PERIOD_S = 1.0
 SECONDS = 16  # averaged: a step of one sixteenth is lost in the noise, and the bias of a front end moves in minutes
@@ -24,14 +24,17 @@ class OffsetTracker:
     Args:
         channels: number of channels.
         sample_rate_hz: nominal sample rate.
-        start: offset to assume until the first second is complete.
+        start: offset of each channel, or of all, to assume until the first second is complete.
 
     Attributes:
         offset: float64 [channels, 1], in the unit of the samples.
+        u_offset: its expanded uncertainty (k = 2) by how much the seconds differ; infinite before the second one.
     """
 
-    def __init__(self, channels: int, sample_rate_hz: float, start: float = 0.0) -> None:
-        self.offset: NDArray[np.float64] = np.full((channels, 1), start)
+    def __init__(self, channels: int, sample_rate_hz: float, start: ArrayLike = 0.0) -> None:
+        self.offset: NDArray[np.float64] = np.broadcast_to(np.asarray(start, np.float64), channels)[:, None].copy()
+        self.u_offset: NDArray[np.float64] = np.full((channels, 1), np.inf)
+        self._variance: NDArray[np.float64] = np.zeros((channels, 1))
         self._period = round(PERIOD_S * sample_rate_hz)
         self._seconds = 0
         self._sums = [0] * channels
@@ -42,13 +45,20 @@ class OffsetTracker:
         fitting = self._period - self._count
         if len(samples) >= fitting:
             self._add(samples[:fitting])
-            self._seconds = min(self._seconds + 1, SECONDS)
-            mean = np.array(self._sums)[:, None] / self._period
-            self.offset = self.offset + (mean - self.offset) / self._seconds
+            self._average(np.array(self._sums)[:, None] / self._period)
             self.restart()
             self.learn(samples[fitting:])
         else:
             self._add(samples)
+
+    def _average(self, mean: NDArray[np.float64]) -> None:
+        """Take in the mean of one more second; the first takes the place of what was assumed."""
+        self._seconds = n = min(self._seconds + 1, SECONDS)
+        away = mean - self.offset
+        self.offset = self.offset + away / n
+        if n > 1:
+            self._variance = (1 - 1 / n) * (self._variance + away * away / n)
+            self.u_offset = 2 * np.sqrt(self._variance / (n - 1))
 
     def _add(self, samples: NDArray[Any]) -> None:
         sums: list[int] = np.add.reduce(samples, 0, np.int64).tolist()

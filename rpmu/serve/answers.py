@@ -17,6 +17,8 @@ from rpmu.c37118 import Command, ConfigFrame, ConfigFrame1, ConfigFrame2, Config
 TIME = slice(6, 14)  # SOC, time quality and FRACSEC of every frame
 BODY_OFFSET = 14
 CRC = struct.Struct(">H")
+SIZE = struct.Struct(">H")
+SIZE_OFFSET = 2
 STAT_CONFIG_CHANGE = 0x04  # bit 10, as it stands in the first byte of STAT
 
 
@@ -89,6 +91,13 @@ def with_time(frame: bytes, time: bytes) -> bytes:
     """The frame with other SOC, time quality and FRACSEC (the eight bytes as they stand in a frame)."""
     changed = bytearray(frame)
     changed[TIME] = time
+    return closed(changed)
+
+
+def with_more_text(header: bytes, text: str) -> bytes:
+    """A header frame with more text at its end."""
+    changed = bytearray(header[: -CRC.size] + text.encode("utf-8", "replace") + bytes(CRC.size))
+    SIZE.pack_into(changed, SIZE_OFFSET, len(changed))
     return closed(changed)
 
 

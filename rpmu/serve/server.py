@@ -50,6 +50,7 @@ class PmuServer:
         settings: where to listen, whom to serve, limits.
         rate_handler: called with a reporting rate that a PDC has chosen and the settings allow; it is expected to
             call `reconfigure`.
+        news: what the header says besides its text, asked for anew whenever a client asks for the header.
     """
 
     def __init__(
@@ -59,9 +60,10 @@ class PmuServer:
         settings: ServerSettings | None = None,
         *,
         rate_handler: RateHandler | None = None,
+        news: Callable[[], str] | None = None,
     ) -> None:
         self.settings = settings if settings is not None else ServerSettings()
-        self._stream = Stream(configuration, header, self.settings.sync_version, self.settings.notice_s)
+        self._stream = Stream(configuration, header, self.settings.sync_version, self.settings.notice_s, news)
         self._rate_handler = rate_handler
         self._tally: Tally = Tally()
         self._admission = Admission(self.settings.access, self.settings.limits)

@@ -9,10 +9,11 @@ the data's own: the stamp of the frames that pass through. The text of the heade
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from rpmu.c37118 import Command, ConfigFrame, PmuConfig
-from rpmu.serve.answers import TIME, Answers, as_version_1, with_change_announced, with_version
+from rpmu.serve.answers import TIME, Answers, as_version_1, with_change_announced, with_more_text, with_version
 
 log = logging.getLogger(__name__)
 
@@ -48,14 +49,29 @@ class _Coming:
 class Stream:
     """The answers and the data of one stream.
 
+    Args:
+        configuration: what holds at first; `Answers` for a stream that is passed on unread.
+        header: text of the header frame.
+        sync_version: version in SYNC.
+        notice_s: how long a change is announced.
+        news: what the header says besides, asked for anew for every header that is sent.
+
     Attributes:
         configuration: what holds now; None for a stream that is passed on unread.
         answers: the frames that go with it.
         changes: configurations that have taken effect since the first.
     """
 
-    def __init__(self, configuration: ConfigFrame | Answers, header: str, sync_version: int, notice_s: int) -> None:
+    def __init__(
+        self,
+        configuration: ConfigFrame | Answers,
+        header: str,
+        sync_version: int,
+        notice_s: int,
+        news: Callable[[], str] | None = None,
+    ) -> None:
         self._header = header
+        self._news = news
         self._version = self._next_version = sync_version
         self._notice_s = notice_s
         self._coming: _Coming | None = None
@@ -90,7 +106,10 @@ class Stream:
 
     def answer(self, command: int) -> tuple[bytes, ...] | None:
         """The frames that answer a command, stamped with the time of the data; None if the command asks for none."""
-        return self.answers.at(command, self._time)
+        frames = self.answers.at(command, self._time)
+        if frames is None or command != Command.SEND_HEADER or self._news is None:
+            return frames
+        return tuple(with_more_text(frame, self._news()) for frame in frames)
 
     def adopt(self, header: str, sync_version: int, notice_s: int) -> None:
         """Other settings, for the next change and for the answers that go with it."""

@@ -9,7 +9,7 @@ from rpmu.config import Config
 from rpmu.twin.crystal import CrystalSettings
 from rpmu.twin.link import TwinLink
 from rpmu.twin.pacing import MAX_SPEED, Pacer, next_whole_second_ns
-from rpmu.twin.tolerance import unit_of
+from rpmu.twin.tolerance import channels_of, unit_of
 from rpmu.twin.tone import Dead, PwmFolder, ToneWiring
 from rpmu.twin.world import Twin, TwinSettings
 
@@ -30,10 +30,11 @@ def self_test_bench(
         InputError: the settings contradict themselves.
         HardwareError: the emulator is not built.
     """
-    unit = unit_of(profile, number)
+    unit, channels = unit_of(profile, number), channels_of(profile, number, len(config.channels))
     settings = TwinSettings(
         start_ns=next_whole_second_ns(),
         profile=unit.profile,
+        built=tuple(built for built, _ in channels),
         mains_ain=tuple(channel.ain for channel in config.channels),
         pps_ain=config.sampling.pps_ain,
         reference_ain=config.sampling.reference_ain,
@@ -41,7 +42,7 @@ def self_test_bench(
         crystal=CrystalSettings(ppm=unit.crystal_ppm),
         adc=unit.adc,
         skew_s=skew_s,
-        tone=ToneWiring(PwmFolder(pwm), profile, unit.electronics_delay_s),
+        tone=ToneWiring(PwmFolder(pwm), profile, tuple(delay_s for _, delay_s in channels)),
     )
     twin = Twin(settings, source=Dead(len(config.channels)))
     return twin.link(), Pacer(twin, MAX_SPEED)

@@ -95,31 +95,41 @@ class AnalogChain:
     """The front end of one unit.
 
     Args:
-        profile: its design values.
-        channels: phases.
-        seed: of the amplifier's noise.
+        profiles: what each channel is built like.
+        seed: of the amplifiers' noise.
+
+    Attributes:
+        clipped: samples at which an amplifier met a rail.
     """
 
-    def __init__(self, profile: Profile, channels: int = 1, seed: int = 0) -> None:
-        self.profile = profile
-        w0 = 2.0 * np.pi * profile.f0_hz
-        self._low_pass = HeldFilter([profile.gain * w0 * w0], [1.0, w0 / profile.q, w0 * w0], channels)
-        self._rc: HeldFilter | None = None
-        if np.isfinite(profile.rc_pole_hz):
-            w1 = 2.0 * np.pi * profile.rc_pole_hz
-            self._rc = HeldFilter([w1], [1.0, w1], channels)
+    def __init__(self, *profiles: Profile, seed: int = 0) -> None:
+        self._channels = [_ChannelChain(profile) for profile in profiles]
         self._rng = np.random.default_rng([seed, 0xAF])
         self.clipped = 0
 
     def run(self, volts: Floats, step_s: float) -> Floats:
-        """Volts at the ADC pins for the next mains volts, float64 [channels, n], `step_s` apart.
+        """Volts at the ADC pins for the next mains volts, float64 [channels, n], `step_s` apart."""
+        noise_sd = np.sqrt(0.5 / step_s)  # of a density of 1
+        rows = []
+        for channel, row in zip(self._channels, volts, strict=True):
+            p = channel.profile
+            out = channel.low_pass.run(row[None], step_s) + p.bias_v
+            if p.noise_v_per_rthz:
+                out += p.noise_v_per_rthz * noise_sd * self._rng.standard_normal(out.shape)
+            self.clipped += int(np.count_nonzero((out < p.amplifier_low_v) | (out > p.amplifier_high_v)))
+            np.clip(out, p.amplifier_low_v, p.amplifier_high_v, out=out)
+            rows.append(out if channel.rc is None else channel.rc.run(out, step_s))
+        return np.concatenate(rows)
 
-        `clipped` counts the samples at which the amplifier met a rail.
-        """
-        p = self.profile
-        out = self._low_pass.run(volts, step_s) + p.bias_v
-        if p.noise_v_per_rthz:
-            out += p.noise_v_per_rthz * np.sqrt(0.5 / step_s) * self._rng.standard_normal(out.shape)
-        self.clipped += int(np.count_nonzero((out < p.amplifier_low_v) | (out > p.amplifier_high_v)))
-        np.clip(out, p.amplifier_low_v, p.amplifier_high_v, out=out)
-        return out if self._rc is None else self._rc.run(out, step_s)
+
+class _ChannelChain:
+    """The filters of one channel."""
+
+    def __init__(self, profile: Profile) -> None:
+        self.profile = profile
+        w0 = 2.0 * np.pi * profile.f0_hz
+        self.low_pass = HeldFilter([profile.gain * w0 * w0], [1.0, w0 / profile.q, w0 * w0], 1)
+        self.rc: HeldFilter | None = None
+        if np.isfinite(profile.rc_pole_hz):
+            w1 = 2.0 * np.pi * profile.rc_pole_hz
+            self.rc = HeldFilter([w1], [1.0, w1], 1)

@@ -1,7 +1,7 @@
 """A bench generator as the outlet: a sine that goes through a list of points and begins again.
 
 It is locked to UTC: the twin's first instant is a crest of every point's sine, so at whole Hz every second is one, as
-`rpmu calibrate generator` assumes. All channels get the same signal.
+`rpmu calibrate generator` assumes. All channels get the same signal, or a phase each.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ class Generator:
         phases: channels.
         start_ns: of the first point, and crest of every sine.
         angle_rad: instead of a crest.
+        lag_rad: of each channel behind the one before it: 0, or a third of a turn for a generator of three phases.
     """
 
     points: Points
@@ -58,6 +59,7 @@ class Generator:
     phases: int
     start_ns: int
     angle_rad: float = 0.0
+    lag_rad: float = 0.0
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -68,15 +70,19 @@ class Generator:
         """See `MainsSource`."""
         t = (grid.start_ns - self.start_ns) / NS_PER_S + grid.dt_s
         hz, rms = self._now(t)
-        row = np.sqrt(2) * rms * np.cos(2 * np.pi * hz * t + self.angle_rad)
-        return np.tile(row, (self.phases, 1))
+        angle = 2 * np.pi * hz * t + self.angle_rad
+        return np.stack([np.sqrt(2) * rms * np.cos(angle - lag_rad) for lag_rad in self._lags_rad])
 
     def truth(self, utc_ns: NDArray[Any]) -> Truth | None:
         """See `MainsSource`."""
         t = (np.asarray(utc_ns, dtype=np.int64) - self.start_ns) / NS_PER_S
         hz, rms = self._now(t)
         phasors = rms * np.exp(1j * (2 * np.pi * (hz - self.nominal_hz) * t + self.angle_rad))
-        return Truth(np.tile(phasors[:, None], (1, self.phases)), hz, np.zeros_like(t))
+        return Truth(phasors[:, None] * np.exp(-1j * self._lags_rad), hz, np.zeros_like(t))
+
+    @property
+    def _lags_rad(self) -> Floats:
+        return self.lag_rad * np.arange(self.phases, dtype=np.float64)
 
     def _now(self, t: Floats) -> tuple[Floats, Floats]:
         """Frequency and RMS volts at these seconds after the start."""

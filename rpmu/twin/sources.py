@@ -125,11 +125,15 @@ def _generator(setting: Setting, raw: dict[str, str]) -> MainsSource:
         "points": Key(points, default_points(setting.nominal_hz, setting.voltage_v), "HZ:V;HZ:V;..."),
         "each_s": number(20, "a number of seconds", 1, 3600),
         "angle_deg": number(0, "a number of degrees", -36000, 36000),
-        "phases": Key(int, setting.phases, "1 or 3", allowed=(1, 3)),
+        "phases": Key(int, setting.phases, "1, 2 or 3 (inputs that it feeds)", allowed=(1, 2, 3)),
+        "three_phase": Key(truth_value, False, "true or false"),
     }
     v = values("source generator", raw, keys)
     angle_rad = float(v["angle_deg"]) * np.pi / 180
-    return Generator(v["points"], float(v["each_s"]), setting.nominal_hz, v["phases"], setting.start_ns, angle_rad)
+    lag_rad = 2 * np.pi / 3 if v["three_phase"] else 0.0
+    return Generator(
+        v["points"], float(v["each_s"]), setting.nominal_hz, v["phases"], setting.start_ns, angle_rad, lag_rad
+    )
 
 
 def _test_steady(setting: Setting, raw: dict[str, str]) -> MainsSource:

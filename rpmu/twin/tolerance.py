@@ -62,6 +62,31 @@ def unit_of(profile: Profile, unit: int) -> Unit:
     if unit == 0:
         return Unit(profile, electronics_delay_s=profile.delay_s)
     rng = np.random.default_rng([unit, 0x0FF])
+    built, electronics_delay_s, vdd, offset, crystal = _front_end(profile, rng)
+    adc = AdcErrors(
+        offset_lsb=OFFSET_LSB * offset,
+        gain=1.0 + 0.01 * VDD_PERCENT * vdd,
+        noise_lsb_rms=NOISE_LSB,
+        vref_v=profile.vref_v,
+        inl_lsb=tuple(non_linearity(rng, float(rng.uniform(*INL_LSB))).tolist()),
+    )
+    return Unit(built, adc, CRYSTAL_PPM * crystal, electronics_delay_s)
+
+
+def channels_of(profile: Profile, unit: int, channels: int) -> tuple[tuple[Profile, float], ...]:
+    """Front end, and its delay without the transformer's, of each channel of a unit; the first is that of `unit_of`.
+
+    Every channel has parts and a transformer of its own.
+    """
+    first = unit_of(profile, unit)
+    if unit == 0:
+        return ((profile, profile.delay_s),) * channels
+    more = (_front_end(profile, np.random.default_rng([unit, channel, 0x0FF]))[:2] for channel in range(1, channels))
+    return ((first.profile, first.electronics_delay_s), *more)
+
+
+def _front_end(profile: Profile, rng: np.random.Generator) -> tuple[Profile, float, float, float, float]:
+    """A channel of random parts, its delay without the transformer's, and three numbers from -1 to 1."""
     r1, r2, r3, r4 = (0.01 * R_PERCENT * rng.uniform(-1.0, 1.0, 4)).tolist()
     c1, c2, c4 = (0.01 * C_PERCENT * rng.uniform(-1.0, 1.0, 3)).tolist()
     ratio, delay, skew, bias, vdd, offset, crystal = rng.uniform(-1.0, 1.0, 7).tolist()
@@ -74,14 +99,7 @@ def unit_of(profile: Profile, unit: int) -> Unit:
         delay_s=profile.delay_s + DELAY_S * delay + SKEW_S * skew,
         bias_v=profile.bias_v * (1.0 + 0.01 * BIAS_PERCENT * bias),
     )
-    adc = AdcErrors(
-        offset_lsb=OFFSET_LSB * offset,
-        gain=1.0 + 0.01 * VDD_PERCENT * vdd,
-        noise_lsb_rms=NOISE_LSB,
-        vref_v=profile.vref_v,
-        inl_lsb=tuple(non_linearity(rng, float(rng.uniform(*INL_LSB))).tolist()),
-    )
-    return Unit(built, adc, CRYSTAL_PPM * crystal, profile.delay_s + SKEW_S * skew)
+    return built, profile.delay_s + SKEW_S * skew, vdd, offset, crystal
 
 
 def non_linearity(rng: np.random.Generator, largest_lsb: float) -> NDArray[np.float64]:

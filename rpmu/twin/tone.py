@@ -66,13 +66,13 @@ class ToneWiring:
     Attributes:
         pwm: the channel that drives it.
         design: nominal front end, which says what R7 does.
-        delay_s: of the unit's electronics, without the transformer that the tone does not pass.
+        delay_s: of each channel's electronics, without the transformer that the tone does not pass.
         level_v: of the PWM pin when it is high.
     """
 
     pwm: PwmFolder
     design: Profile
-    delay_s: float
+    delay_s: tuple[float, ...]
     level_v: float = 3.3
 
 

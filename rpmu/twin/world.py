@@ -26,6 +26,7 @@ from rpmu.twin.pruss import AdcErrors, AdcEvent, BusTiming, Pruss
 from rpmu.twin.signals import NS_PER_S, Grid, MainsSource, Truth
 from rpmu.twin.sources import Setting, parse_source
 from rpmu.twin.tone import Tone, ToneWiring, loaded
+from rpmu.twin.transformer import Core, Magnetising
 from rpmu.twin.uart import misread
 
 STEP_CYCLES = 1000  # grid of the analogue simulation: 5 us, 200 kHz
@@ -84,7 +85,9 @@ class TwinSettings:
         nominal_hz: 50 or 60.
         phases: 1 or 3, unless the source says otherwise.
         voltage_v: RMS volts of a source that does not say.
-        profile: its front end.
+        profile: its front end, in all that its channels have in common.
+        built: the front end of each channel, where they are not all `profile`.
+        magnetising: what its transformers do as the level changes; None for nothing.
         mains_ain: analog input of each phase.
         pps_ain: analog input of the PPS.
         reference_ain: analog input of the known voltage, or None.
@@ -107,6 +110,8 @@ class TwinSettings:
     phases: int = 1
     voltage_v: float = 120.0
     profile: Profile = field(default_factory=lambda: load_profile("reference-a-120v"))
+    built: tuple[Profile, ...] = ()
+    magnetising: Magnetising | None = None
     mains_ain: tuple[int, ...] = (0, 2, 3)
     pps_ain: int = 1
     reference_ain: int | None = None
@@ -170,8 +175,12 @@ class Twin:
         self.faults = Faults(settings.start_ns, list(settings.faults))
         self.gps = GpsReceiver(settings.start_ns, settings.gps, self.faults, settings.seed)
         self._tone = Tone(settings.tone) if settings.tone is not None else None
-        built = settings.profile if settings.tone is None else loaded(settings.profile, settings.tone.design)
-        self.chain = AnalogChain(built, phases, settings.seed)
+        self._built = (*settings.built, *(settings.profile,) * phases)[:phases]
+        built = self._built
+        if settings.tone is not None:
+            built = tuple(loaded(profile, settings.tone.design) for profile in built)
+        self.chain = AnalogChain(*built, seed=settings.seed)
+        self._cores = [] if settings.magnetising is None else [Core(settings.magnetising) for _ in built]
         adc = AdcErrors(**(settings.adc.__dict__ | {"vref_v": settings.profile.vref_v}))
         self.pruss = Pruss(settings.bus, adc, settings.seed)
         self._line = line
@@ -309,16 +318,19 @@ class Twin:
         volts = self._volts(grid)
         if self._tone is not None:
             cycle: Floats = start_cycle + np.arange(POINTS, dtype=np.float64) * STEP_CYCLES
-            for row, skew_s in zip(volts, self._skews, strict=True):
-                late_s = self._tone.wiring.delay_s + skew_s
+            for i, (row, skew_s) in enumerate(zip(volts, self._skews, strict=True)):
+                late_s = self._tone.wiring.delay_s[i] + skew_s
                 row += self._tone.mains_volts(np.asarray(cycle - late_s * CYCLES_PER_MS * 1e3))
         self._scale(volts, grid)
+        for row, core in zip(volts, self._cores, strict=False):
+            row[:] = core.run(row, step_ns * 1e-9)
         pins = self.chain.run(volts, step_ns * 1e-9)
         # The emulator's converter has a constant full scale; one that moves is the same as pins that move the other
         # way. The front end's mid-scale is a share of the supply, so it stays.
         elapsed_s = (utc_ns - self.settings.start_ns) * 1e-9 + grid.dt_s
         ratio = self.settings.vdd.ratio(elapsed_s)
-        pins = self.settings.profile.bias_v + (pins - self.settings.profile.bias_v) / ratio
+        bias_v = np.array([[profile.bias_v] for profile in self._built])
+        pins = bias_v + (pins - bias_v) / ratio
         first_cycle = start_cycle + (POINTS - keep) * STEP_CYCLES
         for ain, row in zip(self.settings.mains_ain, pins, strict=False):
             self.pruss.set_waveform(ain, first_cycle, STEP_CYCLES, row[-keep:])
@@ -332,11 +344,10 @@ class Twin:
 
     def _volts(self, grid: Grid) -> NDArray[np.float64]:
         """The outlet as the filters see it at the grid's instants, float64 [phases, n]."""
-        delay_s = self.settings.profile.delay_s
-        if not any(self._skews):
-            return self.source.volts(grid.delayed(delay_s))
-        rows = [self.source.volts(grid.delayed(delay_s + skew_s))[i] for i, skew_s in enumerate(self._skews)]
-        return np.stack(rows)
+        delays_s = [profile.delay_s + skew_s for profile, skew_s in zip(self._built, self._skews, strict=True)]
+        if len(set(delays_s)) == 1:
+            return self.source.volts(grid.delayed(delays_s[0]))
+        return np.stack([self.source.volts(grid.delayed(delay_s))[i] for i, delay_s in enumerate(delays_s)])
 
     def _scale(self, volts: NDArray[np.float64], grid: Grid) -> None:
         """Overvoltage while the fault `clipping` holds."""

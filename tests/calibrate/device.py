@@ -23,6 +23,7 @@ from rpmu.calibrate.self_test import Found, evaluate, tones_hz
 from rpmu.calibrate.tones import ToneRecord
 from rpmu.estimate.settings import EstimatorSettings
 from rpmu.measurement import Measurement
+from rpmu.mid_scale import MidScale
 from rpmu.pipeline import Calibration, Pipeline
 from rpmu.timing import TimeMap
 from rpmu.timing.known import KnownTime
@@ -169,7 +170,7 @@ def self_tested(unit: Unit, design: Profile, seed: int = 0, seconds: float = 2.0
         samples = cic(device.codes(out), info)
         block = SampleBlock(CIC_ORDER * (info.decimation - 1), samples.astype(np.uint16)[:, None], 0, 0)
         records.append(ToneRecord(hz, [block], list(edges(device, design, t, start_s, 1 / hz))))
-    return evaluate(records, info, design, ["VA"], 3.3, [0.0], [0.0])[0]
+    return evaluate(records, info, design, ["VA"], 3.3, [MidScale(0.0, 0.0)], [0.0])[0]
 
 
 def edges(

@@ -142,7 +142,7 @@ def test_clipping_input_meets_the_rails():
     run = run_twin(board, 2.0)
     assert board.chain.clipped > 10_000
     codes = np.concatenate([block.codes for block in run.blocks]) * run.info.counts_per_code
-    assert codes.max() == pytest.approx(board.chain.profile.amplifier_high_v / 1.8 * 4096, abs=3)
+    assert codes.max() == pytest.approx(board.settings.profile.amplifier_high_v / 1.8 * 4096, abs=3)
     assert twin().chain.clipped == 0
 
 
