@@ -35,6 +35,7 @@ class OffsetTracker:
         self.offset: NDArray[np.float64] = np.broadcast_to(np.asarray(start, np.float64), channels)[:, None].copy()
         self.u_offset: NDArray[np.float64] = np.full((channels, 1), np.inf)
         self._variance: NDArray[np.float64] = np.zeros((channels, 1))
+        self._share = 1.0  # of the variance of one second that the average has: the sum of its weights squared
         self._period = round(PERIOD_S * sample_rate_hz)
         self._seconds = 0
         self._sums = [0] * channels
@@ -58,7 +59,8 @@ class OffsetTracker:
         self.offset = self.offset + away / n
         if n > 1:
             self._variance = (1 - 1 / n) * (self._variance + away * away / n)
-            self.u_offset = 2 * np.sqrt(self._variance / (n - 1))
+            self._share = (1 - 1 / n) ** 2 * self._share + 1 / n**2
+            self.u_offset = 2 * np.sqrt(self._variance * self._share / (1 - self._share))
 
     def _add(self, samples: NDArray[Any]) -> None:
         sums: list[int] = np.add.reduce(samples, 0, np.int64).tolist()

@@ -102,7 +102,7 @@ def test_a_board_takes_its_own_certificate_only(tmp_path):
     assert found.valid
     assert not found.test_mode
     assert found.front_ends == (UNIT.front_end,)
-    assert found.bias_v == pytest.approx(0.902, abs=1e-3)
+    assert found.bias_v == (pytest.approx(0.902, abs=1e-3),)
     other = replace(own, calibration=replace(own.calibration, serial="BBB-2"))
     with pytest.raises(InputError, match="serial 'BBB-1', but this one is 'BBB-2'"):
         rooms.board_calibration(other, date(2026, 6, 1))
