@@ -33,6 +33,7 @@ from rpmu.twin.tone import loaded
 
 START_NS = 1_795_000_000 * 10**9
 CIC_ORDER = 3
+HIGHEST_HZ = 20_000.0  # of a square wave
 Harmonics = tuple[tuple[int, float], ...]  # order, share of the fundamental
 
 
@@ -164,9 +165,11 @@ def self_tested(unit: Unit, design: Profile, seed: int = 0, seconds: float = 2.0
         p, out = device.unit.profile, np.full(n, device.unit.profile.bias_v)
         share = design.tone_gain / design.gain  # of mains volts per volt of tone
         out += response(replace(p, delay_s=0.0), 1e-9).real * share * 3.3 / 2
-        for k in range(1, int(20_000 / hz) + 1, 2):
+        turn, total = np.exp(2j * np.pi * hz * mains_t), np.zeros(n, dtype=np.complex128)
+        for k in range(int(HIGHEST_HZ / hz / 2) * 2 + 1, 0, -2):  # Horner's scheme in the square of one turn
             h = response(replace(p, delay_s=unit.electronics_delay_s), k * hz) * share * 3.3 * 2 / (np.pi * k)
-            out += abs(h) * np.sin(2 * np.pi * k * hz * mains_t + np.angle(h))
+            total = total * turn * turn + h
+        out += (total * turn).imag
         samples = cic(device.codes(out), info)
         block = SampleBlock(CIC_ORDER * (info.decimation - 1), samples.astype(np.uint16)[:, None], 0, 0)
         records.append(ToneRecord(hz, [block], list(edges(device, design, t, start_s, 1 / hz))))
