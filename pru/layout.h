@@ -16,9 +16,16 @@
  * Words: a *scan* is one pass of the ADC sequencer through all steps (60 kHz as shipped); a *sample* is one decimated
  * output per channel (12 kHz); a *block* is BLOCK_SAMPLES samples; the *counter* is the IEP counter, 5 ns a tick.
  *
- * Rules. One writer, one reader; the writer never waits. STATUS_BLOCKS_WRITTEN (STATUS_EVENTS_WRITTEN) is written after
- * the block (event) is complete: block n (from 0) then lies in slot n modulo STATUS_RING_BLOCKS. A reader copies, then
- * reads STATUS_BLOCKS_WRITTEN again: if that has passed n + RING_BLOCKS - 1, the slot was being written over.
+ * Rules. One writer, one reader; the writer never waits. STATUS_SAMPLES_WRITTEN (STATUS_EVENTS_WRITTEN) is written after
+ * the sample (event) is there, has been checked, and the header of its block says what it has to: sample n (from 0) lies
+ * in block n / BLOCK_SAMPLES, and block b in slot b modulo STATUS_RING_BLOCKS. While a block is open, its header holds
+ * SEQ, FIRST_SCAN, COUNTER, EPOCH, and in BAD_SCANS what is known by now; the rest comes when it is closed, and then
+ * STATUS_BLOCKS_WRITTEN. A counted sample is good: the ADC had not latched, and the counter agreed with the scans (or
+ * BAD_SCANS says otherwise, from before the first touched sample is counted until the block ends).
+ * If the ADC has to be restarted, the open block is given up: STATUS_SAMPLES_WRITTEN goes back to its first sample, then
+ * STATUS_EPOCH moves, then the slot is written anew. What was counted and read of it remains good.
+ * A reader copies, then reads STATUS_SAMPLES_WRITTEN and STATUS_EPOCH again: if the open block is now RING_BLOCKS or
+ * more further, the slot was being written over; if the epoch is another, that of the open block may have been.
  * Within a block samples are exactly STATUS_DECIMATION scans apart; whatever breaks that (ADC restart) starts a new
  * block and, if the ADC restarted, a new epoch.
  *
@@ -30,7 +37,7 @@
 #ifndef RPMU_LAYOUT_H
 #define RPMU_LAYOUT_H
 
-#define LAYOUT_VERSION 1
+#define LAYOUT_VERSION 2
 #define LAYOUT_MAGIC 0x554D5052             /* "RPMU" */
 
 /* ---- where things lie ---- */
@@ -57,7 +64,7 @@
 #define STATUS_DECIMATION 0x30              /* scans per sample */
 #define STATUS_BLOCK_BYTES 0x34             /* BLOCK_HEADER_BYTES + 2 * channels * BLOCK_SAMPLES */
 #define STATUS_RING_BLOCKS 0x38             /* slots in the ring */
-#define STATUS_BLOCKS_WRITTEN 0x3C          /* free running; written last */
+#define STATUS_BLOCKS_WRITTEN 0x3C          /* blocks closed; free running, written last */
 #define STATUS_SAMPLES_WRITTEN 0x40         /* BLOCKS_WRITTEN * BLOCK_SAMPLES and what the open block holds by now */
 #define STATUS_EVENTS_WRITTEN 0x44          /* free running; written last */
 #define STATUS_EPOCH 0x48                   /* counts the starts of the ADC sequencer, from 1; START does not zero it */
@@ -72,7 +79,7 @@
 #define STATUS_ADC_STATUS 0x6C              /* IRQSTATUS_RAW as last read */
 #define STATUS_MAX_WORK_CYCLES 0x70         /* longest time from a look at the FIFO that found a scan to the next one */
 #define STATUS_EVENTS_DROPPED 0x74          /* PPS events given up because a restart or a substituted scan hit them */
-#define STATUS_COUNT_SLIPS 0x78             /* restarts because a block's scans did not agree with the counter */
+#define STATUS_COUNT_SLIPS 0x78             /* restarts because a sample's scans did not agree with the counter */
 #define STATUS_BYTES 0x80
 
 #define STATE_IDLE 1                        /* initialised, waits for START */
@@ -106,7 +113,7 @@
 #define MAX_DECIMATION 16
 #define MAX_AIN 7
 #define MAX_PPS_PIN 16                      /* PRU0's R31 has inputs 0 to 16 */
-#define MIN_MEASURE_SCANS 512               /* fewer, and the length would be too rough to check blocks with */
+#define MIN_MEASURE_SCANS 512               /* fewer, and the length would be too rough to check samples with */
 #define MAX_MEASURE_SCANS 60000
 #define MAX_SCAN_TICKS 65535                /* longest scan, counter ticks: 3.05 kHz */
 #define MIN_ADC_CLKDIV 7                    /* 3 MHz, the data sheet's most */

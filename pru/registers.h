@@ -57,8 +57,8 @@
 #define TRIES 0x58                          /* restarts since the last whole scan */
 #define SCAN_TICKS 0x5C                     /* counter ticks per scan, rounded */
 #define STALL_TICKS 0x60
-#define BLOCK_TICKS 0x64                    /* from the last sample of a block to the last of the next */
-#define EXPECTED_TICKS 0x68                 /* from REF_SCAN to just ahead of the open block (read together) */
+#define SAMPLE_TICKS 0x64                   /* from one sample to the next, */
+#define EXPECTED_TICKS 0x68                 /* and from REF_SCAN to the newest (read together) */
 #define MEASURE_SCANS 0x6C
 #define MEASURE_START 0x70
 #define BLOCKS 0x78                         /* STATUS_BLOCKS_WRITTEN */

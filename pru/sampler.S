@@ -29,7 +29,7 @@
 #include "hardware.h"
 #include "registers.h"
 
-#define FIRMWARE_VERSION 0x00010001         /* major << 16 | minor */
+#define FIRMWARE_VERSION 0x00010002         /* major << 16 | minor */
 
     .section .init0, "ax"                   /* first in the image: UIO loaders start at word 0 */
     .global _start

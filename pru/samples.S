@@ -57,15 +57,50 @@ comb:                                       // one channel: as above, r8, r9, r1
     jump_eq DISCARD, 0, 1f
     sub  DISCARD, DISCARD, 1                // not whole yet: the next one overwrites it
     jmp  store_pps
-1:  jump_ne BLOCK_LEFT, BLOCK_SAMPLES, 2f
+1:  jal  INNER_LINK, check_sample
+    jump_ne BLOCK_LEFT, BLOCK_SAMPLES, 2f
     jal  INNER_LINK, open_block
-2:  mov  SAMPLE_AT, r29
+2:  lbco r4, DRAM0, BLOCK_AT, 4
+    lbco r8, DRAM0, BAD_SCANS, 12           // r8 substituted in this block, r10 from before
+    add  r8, r8, r10
+    sbbo r8, r4, BLOCK_BAD_SCANS, 4
+    mov  SAMPLE_AT, r29
     add  SAMPLES, SAMPLES, 1
-    sbbo SAMPLES, STATUS, STATUS_SAMPLES_WRITTEN, 4
     sub  BLOCK_LEFT, BLOCK_LEFT, 1
-    jump_ne BLOCK_LEFT, 0, store_pps
-    jal  INNER_LINK, close_block
+    jump_eq BLOCK_LEFT, 0, 3f
+    jump_clear FLAGS, FLAG_FRESH, store_pps // not checked: the next one that is counts it too
+    sbbo SAMPLES, STATUS, STATUS_SAMPLES_WRITTEN, 4
     jmp  store_pps
+3:  jal  INNER_LINK, close_block
+    jmp  store_pps
+
+/* A sample has been stored, of scan SCAN. Nobody may read it yet: the ADC may have latched meanwhile, or the sample may
+ * have taken another time than its scans should (a scan that vanished whole leaves no slip of the tags, nor does a
+ * pause). Then the block is given up. In a backlog there is no telling the time: the next sample's will. */
+check_sample:
+    lbbo r4, ADC, ADC_IRQSTATUS_RAW, 4
+    and  r5, r4, ADC_IRQ_ERRORS
+    jump_eq r5, 0, 1f
+    jmp  adc_error
+1:  sbbo r4, STATUS, STATUS_ADC_STATUS, 4
+    lbco r6, DRAM0, SCAN_TICKS, 16          // r6 scan, r7 stall, r8 sample, r9 expected ticks
+    add  r9, r9, r8
+    jump_clear FLAGS, FLAG_FRESH, 2f
+    sub  r5, NOW, REF_COUNTER
+    sub  r5, r5, r9
+    lsr  r6, r6, 2                          // a quarter of a scan either way: many times what a look costs
+    add  r5, r5, r6
+    add  r6, r6, r6
+    jump_gt r5, r6, count_slip
+    mov  REF_COUNTER, NOW
+    mov  REF_SCAN, SCAN
+    ldi  r9, 0
+2:  sbco r9, DRAM0, EXPECTED_TICKS, 4
+    jmp  INNER_LINK
+
+count_slip:
+    count_up STATUS_COUNT_SLIPS, r4
+    jmp  restart                            // numbers go on from REF, which is from before whatever went wrong
 
 /* ---- blocks ---- */
 
@@ -79,33 +114,11 @@ open_block:
     sbbo r4, r8, BLOCK_SEQ, 16              // BLOCK_SEQ, FIRST_SCAN, COUNTER, EPOCH
     jmp  INNER_LINK
 
-/* The last sample of a block has been stored: publish it, unless the ADC has latched meanwhile, or the block took
- * another time than its scans should (a scan that vanished whole leaves no slip of the tags, nor does a pause). */
+/* The last sample of a block has been stored and checked: publish the block. */
 close_block:
-    lbbo r4, ADC, ADC_IRQSTATUS_RAW, 4
-    and  r5, r4, ADC_IRQ_ERRORS
-    jump_eq r5, 0, 1f
-    jmp  adc_error
-1:  sbbo r4, STATUS, STATUS_ADC_STATUS, 4
-
-    /* its time */
-    lbco r6, DRAM0, SCAN_TICKS, 16          // r6 scan, r7 stall, r8 block, r9 expected ticks
-    add  r9, r9, r8
-    sbco r9, DRAM0, EXPECTED_TICKS, 4
-    jump_clear FLAGS, FLAG_FRESH, 2f        // no telling: the next block's end will
-    sub  r5, NOW, REF_COUNTER
-    sub  r5, r5, r9
-    lsr  r6, r6, 2                          // a quarter of a scan either way: many times what a look costs
-    add  r5, r5, r6
-    add  r6, r6, r6
-    jump_gt r5, r6, count_slip
-    mov  REF_COUNTER, NOW
-    mov  REF_SCAN, SCAN
-    ldi  r9, 0
-    sbco r9, DRAM0, EXPECTED_TICKS, 4
-
     /* the rest of its header: r4 to r7 are BLOCK_ADC_STATUS, FIFO_HIGH_WATER, BAD_SCANS, LOST_SCANS */
-2:  mov  r5, HIGH_WATER
+    lbbo r4, STATUS, STATUS_ADC_STATUS, 4
+    mov  r5, HIGH_WATER
     lbco r8, DRAM0, BAD_SCANS, 12           // r8 substituted in this block, r9 the last of them, r10 from before
     add  r6, r8, r10
     lbbo r7, STATUS, STATUS_LOST_SCANS, 4   // lost: these, and what is missing since the last block
@@ -139,6 +152,7 @@ close_block:
     lbco r4, DRAM0, BLOCKS, 4
     add  r4, r4, 1
     sbco r4, DRAM0, BLOCKS, 4
+    sbbo SAMPLES, STATUS, STATUS_SAMPLES_WRITTEN, 4
     sbbo r4, STATUS, STATUS_BLOCKS_WRITTEN, 4
 
 /* Point to an empty block at BLOCK_AT; called by INNER_LINK, and the end of close_block. */
@@ -150,10 +164,6 @@ fresh_block:
     ldi  BLOCK_LEFT, BLOCK_SAMPLES
     ldi  HIGH_WATER, 0
     jmp  INNER_LINK
-
-count_slip:
-    count_up STATUS_COUNT_SLIPS, r4
-    jmp  restart                            // numbers go on from REF, which is from before whatever went wrong
 
 /* ---- after a (re)start of the ADC ---- */
 

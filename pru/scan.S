@@ -2,8 +2,8 @@
  *
  * A scan that comes in order is the one after the last, and costs nothing more. After a restart or a slip of the tags
  * the number comes from the counter: scan = REF_SCAN + (counter - REF_COUNTER) / ticks per scan, rounded. REF is the
- * last scan whose number is certain: the first after a (re)start, then the last of each block that took the time it
- * should (samples.S). It is never taken from a backlog, so it is right within a small part of a scan.
+ * last scan whose number is certain: the first after a (re)start, then that of each sample that took the time it should
+ * (samples.S). It is never taken from a backlog, so it is right within a small part of a scan.
  */
 
 /* ---- between two scans ---- */

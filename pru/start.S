@@ -175,12 +175,12 @@ measured:
     sbco r26, DRAM0, PIN_TICKS, 4
 
     lbbo r4, STATUS, STATUS_MEASURED_CYCLES, 4
-    lsl  r28, DECIMATION, 6                 // BLOCK_SAMPLES * decimation
+    mov  r28, DECIMATION
     mov  r29, r4
     multiply
     lbbo r6, STATUS, STATUS_MEASURED_SCANS, 4
     jal  INNER_LINK, divide
-    sbco r26, DRAM0, BLOCK_TICKS, 4
+    sbco r26, DRAM0, SAMPLE_TICKS, 4
 
     clr  FLAGS, FLAGS, FLAG_MEASURING
     jump_eq PIN, NO_PIN, 1f

@@ -3,7 +3,7 @@
     every poll:  ring     -> Pipeline.feed -> measurements -> data frames -> PmuServer
                 GPS port -> Pipeline.feed_nmea
 
-A poll comes when the block that completes the next report is due in the ring: then no report waits for a poll, and
+A poll comes when the sample that completes the next report is due in the ring: then no report waits for a poll, and
 hardly a poll finds nothing to report. While nothing is to be reported, it comes at a fixed interval. The daemon reads
 no clock: waiting is the pace's matter (asyncio.sleep on a board; the twin moves its simulation on), and what time it is
 follows from PPS and NMEA. Losses are counted where they happen and shown in `status`.
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -44,7 +45,7 @@ from rpmu.timing.system import SystemTimeKeeper
 
 log = logging.getLogger(__name__)
 
-BLOCK_LATE_S = 0.0003  # what the PRU may need to complete a block after its last scan, and the crystal may be off
+SAMPLE_LATE_S = 0.00003  # what the PRU may need to count a sample after its newest scan, and the crystal may be off
 SHORTEST_WAIT_S = 0.001
 
 Observer = Callable[[Measurement], None]
@@ -165,12 +166,13 @@ class Daemon:
             self._recorder.close()
 
     def _wait_s(self) -> float:
-        """Until the next report can be made; at most the poll interval."""
+        """Until the next report can be made, or an even part of that: at most the poll interval."""
         longest_s = self._poll_interval_s
         scan = self._run.pipeline.wanted_scan()
         if scan is None:
             return longest_s
-        return min(longest_s, max(SHORTEST_WAIT_S, self._run.reader.wait_s(scan) + BLOCK_LATE_S))
+        wait_s = max(SHORTEST_WAIT_S, self._run.reader.wait_s(scan) + SAMPLE_LATE_S)
+        return wait_s / math.ceil(wait_s / longest_s)
 
     async def step(self) -> None:
         """Wait until the next report is due, then handle all that has come in meanwhile.

@@ -91,10 +91,7 @@ class SampleBlock:
         epoch: changes when the ADC sequencer was restarted; then sampling instants may have moved by a part of a scan.
         counter: PRU counter (5 ns ticks, extended to 64 bits) when `first_scan` was read: late by 0 to about 100 ticks.
         lost_samples: samples missing between the previous block and this one (never silently: 0 means none).
-        bad_scans: scans in this block that the firmware had to substitute; its samples must not be trusted if > 0.
-        lost_scans_total: the firmware's own drop counter.
-        adc_status: IRQSTATUS_RAW at the end of the block.
-        fifo_high_water: most words found in the FIFO during the block.
+        bad_scans: scans hereabouts that the firmware had to substitute; the samples must not be trusted if > 0.
     """
 
     first_scan: int
@@ -103,9 +100,6 @@ class SampleBlock:
     counter: int
     lost_samples: int = 0
     bad_scans: int = 0
-    lost_scans_total: int = 0
-    adc_status: int = 0
-    fifo_high_water: int = 0
 
 
 @value

@@ -44,6 +44,10 @@ class CounterClock:
         latest_scan, latest_counter = self._latest
         return nearest(counter, latest_counter + (scan - latest_scan) * self._ticks // self._scans)
 
+    def after(self, counter: int, scans: int) -> int:
+        """The counter so many scans after another reading: exact, or late by less than a tick, as readings are."""
+        return counter - (-scans * self._ticks // self._scans)
+
     def slipped(self, epoch: int, scan: int, counter: int) -> bool:
         """Whether the counter has moved against the scans by more than half a scan; then it counts anew from here.
 

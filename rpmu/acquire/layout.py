@@ -6,7 +6,7 @@ every field is explained, and run that command.
 
 import numpy as np
 
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2
 LAYOUT_MAGIC = 0x554D5052  # "RPMU"
 PRU_SHARED_RAM = 0x00010000  # PRU-local address of the shared RAM
 SHARED_RAM_BYTES = 0x3000
@@ -29,7 +29,7 @@ STATUS_CIC_DELAY_HALF_SCANS = 0x2C  # group delay of the decimator, in half scan
 STATUS_DECIMATION = 0x30  # scans per sample
 STATUS_BLOCK_BYTES = 0x34  # BLOCK_HEADER_BYTES + 2 * channels * BLOCK_SAMPLES
 STATUS_RING_BLOCKS = 0x38  # slots in the ring
-STATUS_BLOCKS_WRITTEN = 0x3C  # free running; written last
+STATUS_BLOCKS_WRITTEN = 0x3C  # blocks closed; free running, written last
 STATUS_SAMPLES_WRITTEN = 0x40  # BLOCKS_WRITTEN * BLOCK_SAMPLES and what the open block holds by now
 STATUS_EVENTS_WRITTEN = 0x44  # free running; written last
 STATUS_EPOCH = 0x48  # counts the starts of the ADC sequencer, from 1; START does not zero it
@@ -44,7 +44,7 @@ STATUS_FIFO_HIGH_WATER = 0x68  # most words ever found in FIFO0
 STATUS_ADC_STATUS = 0x6C  # IRQSTATUS_RAW as last read
 STATUS_MAX_WORK_CYCLES = 0x70  # longest time from a look at the FIFO that found a scan to the next one
 STATUS_EVENTS_DROPPED = 0x74  # PPS events given up because a restart or a substituted scan hit them
-STATUS_COUNT_SLIPS = 0x78  # restarts because a block's scans did not agree with the counter
+STATUS_COUNT_SLIPS = 0x78  # restarts because a sample's scans did not agree with the counter
 STATUS_BYTES = 0x80
 STATE_IDLE = 1  # initialised, waits for START
 STATE_MEASURING = 2  # ADC runs, scan length being measured
@@ -73,7 +73,7 @@ MAX_STEPS = 7
 MAX_DECIMATION = 16
 MAX_AIN = 7
 MAX_PPS_PIN = 16  # PRU0's R31 has inputs 0 to 16
-MIN_MEASURE_SCANS = 512  # fewer, and the length would be too rough to check blocks with
+MIN_MEASURE_SCANS = 512  # fewer, and the length would be too rough to check samples with
 MAX_MEASURE_SCANS = 60000
 MAX_SCAN_TICKS = 65535  # longest scan, counter ticks: 3.05 kHz
 MIN_ADC_CLKDIV = 7  # 3 MHz, the data sheet's most

@@ -1,9 +1,10 @@
 """Recordings of all that the daemon takes in, so that a stretch of a real PMU's life can be run again on any machine.
 
 A file is one line of JSON (format, version, what the firmware was told and what it measured) and then records, little-
-endian: a 32-bit kind, 0 for a block and 1 for a PPS event, and the slot of the shared memory as pru/layout.h lays it
-out; or 2, the scan number and the length (32 bits each) and bytes from the GPS receiver. Slots are what the firmware
-writes, so replaying them exercises the very ring reader that a board uses.
+endian, of a 32-bit kind and: 0, a header of five words (SAMPLES_HEADER) and samples that continue each other, as they
+lie in the ring; 1, a PPS event, the slot of the shared memory as pru/layout.h lays it out; or 2, the scan number and
+the length (32 bits each) and bytes from the GPS receiver. A replay puts them back where the firmware writes, so it
+exercises the very ring reader that a board uses.
 """
 
 from __future__ import annotations
@@ -22,12 +23,14 @@ from rpmu.acquire.settings import SamplerSettings
 from rpmu.errors import InputError
 
 FORMAT = "rpmu-recording"
-VERSION = 1
-KIND_BLOCK = 0
+VERSION = 2
+KIND_SAMPLES = 0
 KIND_EVENT = 1
 KIND_NMEA = 2
 NMEA_HEADER_BYTES = 8
 MAX_NMEA_BYTES = 1 << 16
+SAMPLES_HEADER = np.dtype([(name, "<u4") for name in ("first_scan", "counter", "epoch", "bad_scans", "count")])
+MAX_SAMPLES = 1 << 16  # in one record: more than any ring holds
 MASK = 0xFFFFFFFF
 MAX_HEADER_BYTES = 4096
 
@@ -63,8 +66,7 @@ class Recorder:
             self._file = path.open("xb")
         except OSError as error:
             raise InputError(f"cannot write the recording {path}: {error.strerror}") from error
-        self._info = info
-        self._blocks = self._events = 0
+        self._events = 0
         told, measured = dataclasses.asdict(settings), dataclasses.asdict(info)
         header = {"format": FORMAT, "version": VERSION, "settings": told, "info": measured}
         self._file.write(json.dumps(header).encode() + b"\n")
@@ -98,21 +100,9 @@ class Recorder:
         self._file.write(kind.to_bytes(4, "little") + content)
 
     def _write_samples(self, block: SampleBlock) -> None:
-        slots = np.zeros(len(block.codes) // layout.BLOCK_SAMPLES, layout.BLOCK_HEADER)
-        scans = np.arange(len(slots)) * layout.BLOCK_SAMPLES * self._info.decimation
-        ticks = self._info.counter_ticks_per_scan
-        slots["seq"] = (self._blocks + np.arange(len(slots))) & MASK
-        slots["first_scan"] = (block.first_scan + scans) & MASK
-        slots["counter"] = (block.counter + scans * ticks.numerator // ticks.denominator) & MASK
-        slots["epoch"] = block.epoch
-        slots["adc_status"] = block.adc_status
-        slots["fifo_high_water"] = block.fifo_high_water
-        slots["bad_scans"][:1] = block.bad_scans
-        slots["lost_scans"] = block.lost_scans_total
-        self._blocks += len(slots)
-        codes = np.ascontiguousarray(block.codes, dtype="<u2").reshape(len(slots), -1)
-        for header, data in zip(slots, codes, strict=True):
-            self._append(KIND_BLOCK, header.tobytes() + data.tobytes())
+        words = (block.first_scan & MASK, block.counter & MASK, block.epoch, block.bad_scans, len(block.codes))
+        header = np.array([words], SAMPLES_HEADER)
+        self._append(KIND_SAMPLES, header.tobytes() + np.ascontiguousarray(block.codes, dtype="<u2").tobytes())
 
     def _write_event(self, event: PpsEvent) -> None:
         slot = np.zeros(1, layout.EVENT)
@@ -159,22 +149,36 @@ class Recording:
         Raises:
             InputError: what cannot be a record.
         """
-        block_bytes = layout.BLOCK_HEADER_BYTES + 2 * self.info.channels * layout.BLOCK_SAMPLES
-        sizes = {KIND_BLOCK: block_bytes, KIND_EVENT: layout.EVENT_BYTES, KIND_NMEA: NMEA_HEADER_BYTES}
+        heads = {KIND_SAMPLES: SAMPLES_HEADER.itemsize, KIND_EVENT: layout.EVENT_BYTES, KIND_NMEA: NMEA_HEADER_BYTES}
         with self._path.open("rb") as file:
             file.seek(self._start)
             while len(word := file.read(4)) == 4:
                 place = file.tell() - 4
                 kind = int.from_bytes(word, "little")
-                if kind not in sizes:
+                if kind not in heads:
                     raise InputError(f"{self._path} is damaged at byte {place}: record of unknown kind {kind}")
-                content = file.read(sizes[kind])
-                more = int.from_bytes(content[4:8], "little") if kind == KIND_NMEA else 0
-                if more > MAX_NMEA_BYTES:
-                    raise InputError(f"{self._path} is damaged at byte {place}: {more} bytes from the receiver at once")
-                content += file.read(more)
-                if len(content) == sizes[kind] + more:
-                    yield kind, content
+                head = file.read(heads[kind])
+                if len(head) < heads[kind]:
+                    return
+                more = self._length(kind, head, place)
+                content = file.read(more)
+                if len(content) == more:
+                    yield kind, head + content
+
+    def _length(self, kind: int, head: bytes, place: int) -> int:
+        """Bytes that follow the head of a record.
+
+        Raises:
+            InputError: no recording has so many.
+        """
+        if kind == KIND_EVENT:
+            return 0
+        number = int.from_bytes(head[-4:], "little")
+        if kind == KIND_NMEA and number > MAX_NMEA_BYTES:
+            raise InputError(f"{self._path} is damaged at byte {place}: {number} bytes from the receiver at once")
+        if kind == KIND_SAMPLES and number > MAX_SAMPLES:
+            raise InputError(f"{self._path} is damaged at byte {place}: {number} samples at once")
+        return number if kind == KIND_NMEA else 2 * self.info.channels * number
 
 
 def _parse_header(path: Path, line: bytes) -> tuple[SamplerSettings, AcquisitionInfo]:

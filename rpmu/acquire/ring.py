@@ -1,22 +1,26 @@
-"""Read the ring in the shared memory: blocks of samples and PPS events, each exactly once, every loss counted.
+"""Read the ring in the shared memory: samples and PPS events, each exactly once, every loss counted.
 
-`slots` copies what is new and whole; here it becomes values. What is missing between two blocks follows from their scan
-numbers, so a gap is known to the sample, however long the reader slept.
+The reader keeps its place in samples, not in blocks: a sample is read as soon as the firmware counts it, while its
+block is still open. The rules are those of pru/layout.h. The count is written after the sample, its check and the
+header, so what is counted is whole and good; a copy is held against a second look at the count, because the writer may
+have come round meanwhile, or have given the open block up.
 
-Consecutive blocks come out joined as one `SampleBlock`, cut wherever samples are missing, the ADC was restarted, or
-the firmware marks substituted scans, so that downstream works on few, long arrays. Headers (eight words for 64 samples)
-are handled as plain integers, which is cheaper than numpy for the handful of blocks of one poll; samples never are.
+Everything new comes out joined as one `SampleBlock`, cut wherever samples are missing, the ADC was restarted, or the
+firmware marks substituted scans, so that downstream works on few, long arrays. What is missing follows from the scan
+numbers, so a gap is known to the sample, however long the reader slept. Headers (eight words for 64 samples) are
+handled as plain integers, which is cheaper than numpy for the handful of blocks of one poll; samples never are.
 """
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rpmu.acquire import layout
 from rpmu.acquire.blocks import AcquisitionInfo, PpsEvent, SampleBlock
-from rpmu.acquire.extend import CounterClock, nearest
+from rpmu.acquire.extend import WRAP, CounterClock, nearest
 from rpmu.acquire.faults import fault_error
-from rpmu.acquire.slots import Slots, Words
+from rpmu.acquire.slots import RESTARTED, Slots, Words, copy_slots
 from rpmu.acquire.statistics import FIRMWARE_WORDS, ReaderCounts, RingStatistics
 from rpmu.errors import HardwareError
 
@@ -24,7 +28,8 @@ __all__ = ["RingReader", "RingStatistics"]
 
 SILENT_S = 0.5  # of waiting without a heartbeat, which beats every millisecond
 HEADER_WORDS = layout.BLOCK_HEADER_BYTES // 4
-
+EACH = layout.BLOCK_SAMPLES
+SAMPLES_WORD, EPOCH_WORD = layout.STATUS_SAMPLES_WRITTEN // 4, layout.STATUS_EPOCH // 4
 
 Header = list[int]  # the words of a block's header, in the order of pru/layout.h
 
@@ -45,13 +50,20 @@ class RingReader:
         self._info = info
         self._clock = CounterClock(info.counter_ticks_per_scan)
         self._scan_rate_hz = float(info.scan_rate_hz)
-        self._scans_per_block = layout.BLOCK_SAMPLES * info.decimation
+        self._scans_per_block = EACH * info.decimation
         self._ticks_per_block = round(self._scans_per_block * info.counter_ticks_per_scan)
         self._half_scan_ticks = round(info.counter_ticks_per_scan / 2)
         self._blocks = self._ring_slots()
         self._events = self._event_slots()
-        self._next_scan = self._status(layout.STATUS_SCANS)  # newest scan of the sample that should come next
-        self._next_number = self._blocks.next  # the block that should hold it
+        self._epoch = self._status(layout.STATUS_EPOCH)
+        # Number of the sample that should come next. The count of blocks tells what that of samples has lost by wraps.
+        self._next = nearest(
+            self._status(layout.STATUS_SAMPLES_WRITTEN), EACH * self._status(layout.STATUS_BLOCKS_WRITTEN)
+        )
+        self._next_scan = self._status(layout.STATUS_SCANS)  # and its newest scan
+        # What tells the block that was read in part from another in its place.
+        self._block: Header = self._blocks[self._next // EACH % len(self._blocks), :4].tolist()
+        self._bad_block = -1  # the last with substituted scans
         self._heartbeat = self._status(layout.STATUS_HEARTBEAT)
         self._counts = ReaderCounts()
 
@@ -65,7 +77,7 @@ class RingReader:
         Raises:
             HardwareError: the firmware was restarted under the reader.
         """
-        blocks = self._poll_blocks()
+        blocks = self._poll_samples()
         events = self._poll_events()
         heartbeat = self._status(layout.STATUS_HEARTBEAT)
         self._counts.heartbeat_age_s = self._counts.heartbeat_age_s + waited_s if heartbeat == self._heartbeat else 0.0
@@ -73,14 +85,12 @@ class RingReader:
         return [*events, *blocks]
 
     def newest_scan(self) -> int:
-        """Number of the newest complete scan, as of now, extended like those of the blocks."""
+        """Number of the newest complete scan, as of now, extended like those of the samples."""
         return nearest(self._status(layout.STATUS_SCANS), self._next_scan)
 
     def wait_s(self, scan: int) -> float:
-        """How long from now until the block with this scan will be there, by the nominal scan rate, s; 0 if it is."""
-        blocks = (scan - self._next_scan) // self._scans_per_block + 1
-        last = self._next_scan + blocks * self._scans_per_block - self._info.decimation
-        return max(0, last - self.newest_scan()) / self._scan_rate_hz
+        """How long from now until this scan is complete, by the nominal scan rate, s; 0 if it is."""
+        return max(0, scan - self.newest_scan()) / self._scan_rate_hz
 
     def trouble(self) -> HardwareError | None:
         """Why the firmware does not sample any more, or None if it does. Cheap enough to ask after every poll."""
@@ -97,11 +107,12 @@ class RingReader:
         """The counts so far, with the firmware's own as they are now."""
         # tolist reads item by item, so each is one aligned word (see slots.copy_words).
         status = self._words[layout.STATUS_OFFSET // 4 :][: layout.STATUS_BYTES // 4].tolist()
+        counts = vars(self._counts) | {
+            "torn_copies": self._counts.torn_copies + self._events.torn,
+            "sequence_errors": self._counts.sequence_errors + self._events.misplaced,
+        }
         return RingStatistics(
-            **vars(self._counts),
-            blocks_lost=self._blocks.lost,
-            torn_copies=self._blocks.torn + self._events.torn,
-            sequence_errors=self._blocks.misplaced + self._events.misplaced,
+            **counts,
             events_lost=self._events.lost,
             **{name: status[word] for name, word in FIRMWARE_WORDS.items()},
         )
@@ -109,38 +120,91 @@ class RingReader:
     def _status(self, offset: int) -> int:
         return int(self._words.item((layout.STATUS_OFFSET + offset) // 4))
 
-    def _ring_slots(self) -> Slots:
+    def _ring_slots(self) -> Words:
         count = self._status(layout.STATUS_RING_BLOCKS)
         bytes_each = self._status(layout.STATUS_BLOCK_BYTES)
-        expected = layout.BLOCK_HEADER_BYTES + 2 * self._info.channels * layout.BLOCK_SAMPLES
+        expected = layout.BLOCK_HEADER_BYTES + 2 * self._info.channels * EACH
         if bytes_each != expected or count < 2 or layout.RING_OFFSET + count * bytes_each > layout.SHARED_RAM_BYTES:
             raise HardwareError(
                 f"the PRU firmware's ring has {count} slots of {bytes_each} bytes, but {self._info.channels} channels "
                 f"need slots of {expected} bytes and at least two: load the image that rpmu ships"
             )
-        return Slots(self._words, layout.RING_OFFSET // 4, count, bytes_each // 4, layout.STATUS_BLOCKS_WRITTEN // 4)
+        words_each = bytes_each // 4
+        return self._words[layout.RING_OFFSET // 4 :][: count * words_each].reshape(count, words_each)
 
     def _event_slots(self) -> Slots:
         start, words_each = layout.EVENTS_OFFSET // 4, layout.EVENT_BYTES // 4
         return Slots(self._words, start, layout.EVENT_SLOTS, words_each, layout.STATUS_EVENTS_WRITTEN // 4)
 
-    # ---- samples ----
+    # ---- samples: how far ----
 
-    def _poll_blocks(self) -> list[SampleBlock]:
-        fresh = self._blocks.fresh()
-        if fresh is None:
+    def _written(self) -> int:
+        """The firmware's count of samples as a number that does not wrap, none of an ADC that is being restarted."""
+        while True:
+            # Were the epoch another than at the last look, the count could be from before the open block was given up.
+            written = nearest(self._words.item(SAMPLES_WORD), self._next)
+            epoch = self._words.item(EPOCH_WORD)
+            if epoch == self._epoch:
+                return written
+            self._epoch = epoch
+
+    def _poll_samples(self) -> list[SampleBlock]:
+        written = self._written()
+        if written < self._next:
+            self._go_back(written)
+        if written == self._next:
             return []
-        first, copies = fresh
+        slots = len(self._blocks)
+        # the slot after the open block's is the oldest that is whole; what was in the open block's is lost
+        first = max(self._next // EACH, written // EACH - slots + 1)
+        copies = copy_slots(self._blocks, first, -(-written // EACH) - first)
+        sure, epoch = written, self._epoch
+        again = self._written()
+        if self._epoch != epoch:  # the open block may have been given up and written anew under our hands
+            sure = written - (written - 1) % EACH - 1
+            self._counts.torn_copies += 1
+        torn = min(max(0, again // EACH - slots + 1 - first), len(copies))
+        self._counts.torn_copies += torn
+        left = copies[torn:]
+        return self._cut(first + torn, left, sure) if len(left) and sure > self._next else []
+
+    def _go_back(self, written: int) -> None:
+        """The open block was given up: what comes in its place is new, from its beginning.
+
+        Raises:
+            HardwareError: the count went back further than that, so the firmware was started again under the reader.
+        """
+        beginning = self._next - self._next % EACH
+        if not beginning <= written:
+            raise HardwareError(RESTARTED)
+        self._next, self._block = beginning, []
+
+    # ---- samples: what ----
+
+    def _cut(self, first: int, copies: Words, end: int) -> list[SampleBlock]:
+        """Samples from the next one up to number `end`, joined where they continue each other.
+
+        Args:
+            first: number of the first block copied.
+            copies: uint32 [n, words of a slot].
+            end: number after the last sample that is there.
+        """
         headers: list[Header] = copies[:, :HEADER_WORDS].tolist()
-        joined = []
-        start = 0
-        while start < len(headers):
-            end = start + 1
-            if not self._blocks.misplaces(first + start, headers[start][0]):
-                end = self._end_of_run(headers, start)
-                joined.append(self._joined(first + start, headers[start:end], copies[start:end]))
-            start = end
-        return joined
+        codes = copies[:, HEADER_WORDS:].view(np.uint16).reshape(-1, self._info.channels)
+        zero = first * EACH  # number of the first sample in `codes`
+        continued = self._next > zero and headers[0][:4] == self._block
+        begin = self._next if continued else zero
+        blocks, row = [], 0
+        while zero + row * EACH < end:
+            last = self._end_of_run(headers, row)
+            start, stop = max(begin, zero + row * EACH), min(zero + last * EACH, end)
+            if headers[row][0] != (first + row) % WRAP:
+                self._counts.sequence_errors += 1
+            elif (block := self._joined(headers[row], start, codes[start - zero : stop - zero])) is not None:
+                blocks.append(block)
+            row = last
+        self._next, self._block = end, headers[row - 1][:4]
+        return blocks
 
     def _end_of_run(self, headers: list[Header], start: int) -> int:
         """Index after the last block that plainly continues the one at `start` and can be joined to it.
@@ -159,40 +223,46 @@ class RingReader:
             end += 1
         return end
 
-    def _joined(self, number: int, headers: list[Header], copies: Words) -> SampleBlock:
-        """One `SampleBlock` from blocks that continue each other, the first of which has this number."""
-        _, scan, counter, epoch, _, _, bad_scans, _ = headers[0]
-        scan, missing = self._place(number, scan, len(headers))
-        counter = self._clock.extend(scan, counter)
-        samples = copies[:, HEADER_WORDS:].view(np.uint16).reshape(-1, self._info.channels)
+    def _joined(self, header: Header, start: int, codes: NDArray[np.uint16]) -> SampleBlock | None:
+        """One `SampleBlock` from samples that continue each other.
+
+        Args:
+            header: of the block that the first of them lies in.
+            start: number of the first.
+            codes: uint16 [n, channels].
+
+        Returns:
+            None if they should have come earlier: then the header is not to be trusted.
+        """
+        _, scan, counter, epoch, _, _, bad_scans, _ = header
+        within = start % EACH * self._info.decimation  # scans from the block's first sample
+        passed = (start - self._next) * self._info.decimation
+        placed = nearest(scan + within, self._next_scan + passed)
         counts = self._counts
-        counts.counter_mismatches += self._clock.slipped(epoch, scan, counter)
-        counts.samples += len(samples)
-        counts.bad_blocks += bad_scans > 0
+        missing = placed - self._next_scan if counts.samples else passed
+        if missing < 0:
+            counts.sequence_errors += 1
+            return None
+        block_scan = placed - within
+        counter = self._clock.extend(block_scan, counter)
+        counts.counter_mismatches += self._clock.slipped(epoch, block_scan, counter)
+        counts.samples += len(codes)
+        if bad_scans and start // EACH != self._bad_block:
+            self._bad_block = start // EACH
+            counts.bad_blocks += 1
+        self._next, self._next_scan = start + len(codes), placed + len(codes) * self._info.decimation
         return SampleBlock(
-            first_scan=scan,
-            codes=samples,
+            first_scan=placed,
+            codes=codes,
             epoch=epoch,
-            counter=counter,
+            counter=self._clock.after(counter, within),
             lost_samples=self._account_gap(missing),
             bad_scans=bad_scans,
-            lost_scans_total=headers[-1][7],
-            adc_status=headers[-1][4],
-            fifo_high_water=max(header[5] for header in headers),
         )
-
-    def _place(self, number: int, scan: int, blocks: int) -> tuple[int, int]:
-        """The scan number of a run of blocks without wraps, and the scans missing before it."""
-        predicted = self._next_scan + (number - self._next_number) * self._scans_per_block
-        placed = nearest(scan, predicted)
-        missing = placed - self._next_scan if self._counts.blocks else 0
-        self._next_scan, self._next_number = placed + blocks * self._scans_per_block, number + blocks
-        self._counts.blocks += blocks
-        return placed, missing
 
     def _account_gap(self, missing: int) -> int:
         """Samples lost with so many scans. After a restart of the ADC, a part of a sample is a sample lost."""
-        lost = max(0, -(-missing // self._info.decimation))
+        lost = -(-missing // self._info.decimation)
         self._counts.lost_samples += lost
         self._counts.gaps += lost > 0
         return lost

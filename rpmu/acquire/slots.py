@@ -15,6 +15,8 @@ from rpmu.errors import HardwareError
 
 Words = NDArray[np.uint32]
 
+RESTARTED = "the PRU firmware was restarted while it was being read: restart the acquisition"
+
 _ZERO = np.uint32(0)
 
 
@@ -25,6 +27,23 @@ def copy_words(source: Words, target: Words) -> None:
     not stand that. A calculation on typed items cannot become memcpy.
     """
     np.bitwise_or(source, _ZERO, out=target)
+
+
+def copy_slots(slots: Words, first: int, count: int) -> Words:
+    """Copies of slots, uint32 [count, words_each].
+
+    Args:
+        slots: the circle, uint32 [slots, words_each], live.
+        first: number of what lies in the first of them.
+        count: how many, not more than there are.
+    """
+    copies = np.empty((count, slots.shape[1]), np.uint32)
+    start = first % len(slots)
+    before_end = min(count, len(slots) - start)
+    copy_words(slots[start : start + before_end], copies[:before_end])
+    if before_end < count:
+        copy_words(slots[: count - before_end], copies[before_end:])
+    return copies
 
 
 class Slots:
@@ -65,7 +84,7 @@ class Slots:
         if head == self.next:
             return None
         first = max(self.next, head - self._safe)
-        copies = self._copy(first, head - first)
+        copies = copy_slots(self._slots, first, head - first)
         torn = min(max(0, self._written() - self._safe - first), head - first)
         self.torn += torn
         self.lost += first + torn - self.next
@@ -84,14 +103,5 @@ class Slots:
         """The writer's 32-bit count as a number that does not wrap."""
         ahead = (self._window.item(self._count_word) - self.next) % WRAP
         if ahead >= HALF:
-            raise HardwareError("the PRU firmware was restarted while it was being read: restart the acquisition")
+            raise HardwareError(RESTARTED)
         return self.next + int(ahead)
-
-    def _copy(self, first: int, count: int) -> Words:
-        copies = np.empty((count, self._slots.shape[1]), np.uint32)
-        start = first % len(self._slots)
-        before_end = min(count, len(self._slots) - start)
-        copy_words(self._slots[start : start + before_end], copies[:before_end])
-        if before_end < count:
-            copy_words(self._slots[: count - before_end], copies[before_end:])
-        return copies

@@ -12,17 +12,15 @@ class RingStatistics:
     """What happened so far. All numbers count up from the reader's start unless said otherwise.
 
     Attributes:
-        blocks: blocks of the ring delivered.
         samples: samples delivered (per channel).
-        blocks_lost: blocks that were overwritten before they were read, or were not what their slot should hold.
         lost_samples: samples missing between delivered blocks, whoever lost them.
         gaps: places where samples are missing.
-        torn_copies: copies thrown away because the writer had come round meanwhile.
-        sequence_errors: slots that held another block or event than the rules say.
+        torn_copies: copies of blocks and events thrown away because the writer was at them meanwhile.
+        sequence_errors: slots that held something else than the rules say.
         events: PPS events delivered.
         events_lost: PPS events overwritten before they were read.
         counter_mismatches: slips of the counter against the scan number by more than half a scan.
-        bad_blocks: delivered blocks that hold scans which the firmware had to substitute.
+        bad_blocks: blocks of the ring with scans that the firmware had to substitute, among those delivered.
         heartbeat_age_s: time that the caller waited since the firmware's heartbeat last moved; 0 means it is alive.
         state: the firmware's state (layout.STATE_*), as of now.
         fault: its fault (layout.FAULT_*), as of now.
@@ -36,13 +34,11 @@ class RingStatistics:
         fifo_high_water: most words ever found in the FIFO, of 64.
         max_work_cycles: longest time from a look at the FIFO that found a scan to the next look, counter ticks (5 ns).
         events_dropped: PPS events given up because a restart or a substituted scan hit them.
-        count_slips: restarts because a block's scans did not agree with the counter.
+        count_slips: restarts because a sample's scans did not agree with the counter.
         adc_revision: the ADC's REVISION register as the firmware read it.
     """
 
-    blocks: int = 0
     samples: int = 0
-    blocks_lost: int = 0
     lost_samples: int = 0
     gaps: int = 0
     torn_copies: int = 0
@@ -90,10 +86,11 @@ FIRMWARE_WORDS = {  # of the attributes that are the firmware's own counts: whic
 class ReaderCounts:
     """The reader's own counts while it runs; names as in `RingStatistics`."""
 
-    blocks: int = 0
     samples: int = 0
     lost_samples: int = 0
     gaps: int = 0
+    torn_copies: int = 0
+    sequence_errors: int = 0
     events: int = 0
     counter_mismatches: int = 0
     bad_blocks: int = 0

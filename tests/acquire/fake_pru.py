@@ -16,6 +16,7 @@ from rpmu.acquire import layout
 from rpmu.acquire.blocks import COUNTER_HZ, AcquisitionInfo
 
 MASK = 0xFFFFFFFF
+HEADER_WORDS = layout.BLOCK_HEADER_BYTES // 4
 
 
 def code_of(scan, channel):
@@ -62,6 +63,7 @@ class FakePru:
         self.ring_blocks = ring_blocks or most
         self.block, self.scan, self.first_counter, self.event = block, scan, counter, event
         self.first_scan = scan
+        self.inside = 0  # samples in the open block, `scan` being the newest scan of the first of them
         self.epoch = 1
         self.lost_scans = 0
         self.bad_scans = 0
@@ -81,6 +83,7 @@ class FakePru:
             layout.STATUS_BLOCK_BYTES: 4 * self.block_words,
             layout.STATUS_RING_BLOCKS: self.ring_blocks,
             layout.STATUS_BLOCKS_WRITTEN: self.block,
+            layout.STATUS_SAMPLES_WRITTEN: self.block * layout.BLOCK_SAMPLES,
             layout.STATUS_EVENTS_WRITTEN: self.event,
             layout.STATUS_EPOCH: self.epoch,
             layout.STATUS_SCANS: self.scan,
@@ -98,47 +101,70 @@ class FakePru:
         self.set_status(layout.STATUS_HEARTBEAT, self.heartbeat)
 
     def restart_adc(self, scans_lost):
-        """What the firmware does after an overrun: a new epoch, `scans_lost` scans later."""
+        """What the firmware does after an overrun: the open block is given up, a new epoch, `scans_lost` later."""
+        for _ in self.restart_steps(scans_lost):
+            pass
+
+    def restart_steps(self, scans_lost) -> Iterator[None]:
+        """The same in the firmware's order, pausing between the words."""
+        self.set_status(layout.STATUS_SAMPLES_WRITTEN, self.block * layout.BLOCK_SAMPLES)
+        yield
         self.epoch += 1
-        self.scan += scans_lost
-        self.lost_scans += scans_lost
+        given_up = self.inside * self.info.decimation
+        self.scan += given_up + scans_lost
+        self.inside = 0
+        self.lost_scans += given_up + scans_lost
         self.set_status(layout.STATUS_EPOCH, self.epoch)
+        yield
         self.set_status(layout.STATUS_RESTARTS, self.epoch - 1)
         self.set_status(layout.STATUS_LOST_SCANS, self.lost_scans)
+        self.words[self._slot + HEADER_WORDS] = 0xDEADBEEF  # what comes while the decimator fills is overwritten
+        yield
 
     def write_blocks(self, count=1):
+        """Fill the open block, and so many less one after it."""
+        self.write_samples(count * layout.BLOCK_SAMPLES - self.inside)
+
+    def write_samples(self, count):
+        """So many samples, at any place in a block."""
         for _ in range(count):
-            for _ in self.write_block_steps():
+            for _ in self.write_sample_steps():
                 pass
 
-    def write_block_steps(self, words_per_step=8) -> Iterator[None]:
-        """Write one block, pausing after every few words and after the count."""
-        slot = (layout.RING_OFFSET // 4) + (self.block % self.ring_blocks) * self.block_words
-        content = self._block_words()
-        for start in range(0, len(content), words_per_step):
-            self.words[slot + start : slot + start + words_per_step] = content[start : start + words_per_step]
+    @property
+    def _slot(self):
+        return (layout.RING_OFFSET // 4) + (self.block % self.ring_blocks) * self.block_words
+
+    def write_sample_steps(self) -> Iterator[None]:
+        """Write one sample in the firmware's order (samples.S), pausing between the words."""
+        slot, channels = self._slot, self.info.channels
+        scan = self.scan + self.inside * self.info.decimation
+        codes = self.words[slot + HEADER_WORDS : slot + self.block_words].view(np.uint16)
+        codes[self.inside * channels : (self.inside + 1) * channels] = code_of(scan, np.arange(channels))
+        yield
+        if not self.inside:
+            header = (self.block & MASK, self.scan & MASK, self.counter_at(self.scan) & MASK, self.epoch)
+            self.words[slot : slot + 4] = header
             yield
-        self.block += 1
-        self.scan += layout.BLOCK_SAMPLES * self.info.decimation
-        self.bad_scans = 0
-        self.beat()
-        self.set_status(layout.STATUS_SCANS, self.scan - 1)
+        self.words[slot + layout.BLOCK_BAD_SCANS // 4] = self.bad_scans
+        self.set_status(layout.STATUS_SCANS, scan)
+        yield
+        self.inside += 1
+        if self.inside == layout.BLOCK_SAMPLES:
+            self._close_block(slot)
+            yield
+        self.set_status(layout.STATUS_SAMPLES_WRITTEN, self.block * layout.BLOCK_SAMPLES + self.inside)
         self.set_status(layout.STATUS_BLOCKS_WRITTEN, self.block)
         yield
 
-    def _block_words(self):
-        header = np.zeros(1, layout.BLOCK_HEADER)
-        header["seq"] = self.block & MASK
-        header["first_scan"] = self.scan & MASK
-        header["counter"] = self.counter_at(self.scan) & MASK
-        header["epoch"] = self.epoch
-        header["adc_status"] = self.adc_status
-        header["fifo_high_water"] = 4 + self.block % 3
-        header["bad_scans"] = self.bad_scans
-        header["lost_scans"] = self.lost_scans
-        scans = self.scan + np.arange(layout.BLOCK_SAMPLES)[:, None] * self.info.decimation
-        codes = code_of(scans, np.arange(self.info.channels)[None, :]).astype(np.uint16)
-        return np.concatenate([header.view(np.uint32), codes.reshape(-1).view(np.uint32)])
+    def _close_block(self, slot):
+        self.words[slot + layout.BLOCK_ADC_STATUS // 4] = self.adc_status
+        self.words[slot + layout.BLOCK_FIFO_HIGH_WATER // 4] = 4 + self.block % 3
+        self.words[slot + layout.BLOCK_LOST_SCANS // 4] = self.lost_scans
+        self.block += 1
+        self.scan += layout.BLOCK_SAMPLES * self.info.decimation
+        self.inside = self.bad_scans = 0
+        self.beat()
 
     def write_event(self, scan=None, pin=False):
         for _ in self.write_event_steps(scan, pin):

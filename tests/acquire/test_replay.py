@@ -8,7 +8,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from rpmu.acquire import RingReader, SampleBlock, SamplerSettings, layout, sampler
+from rpmu.acquire import RingReader, SampleBlock, SamplerSettings, sampler
 from rpmu.acquire.recording import Recorder, Recording
 from rpmu.acquire.replay import ReplayLink
 from rpmu.errors import HardwareError, InputError
@@ -26,13 +26,15 @@ def write(path):
     recorder = Recorder(path)
     recorder.begin(settings, pru.info)
     for step in range(75):
-        pru.write_blocks(5)
+        pru.write_samples(5 * 64)
         if step % 37 == 10:
             pru.write_event()
             pru.write_event(pin=True)
         if step == 50:
             pru.restart_adc(scans_lost=333)
             pru.bad_scans = 2
+        if step == 20:
+            pru.write_samples(23)  # from here on, blocks are cut by polls
         polled = reader.poll()
         recorder.write(polled)
         recorder.write_nmea(b"$%d\r\n" % step, reader.newest_scan())
@@ -57,15 +59,14 @@ def play(path, step_s=0.02, speed=None):
     return link, *asyncio.run(run())
 
 
-def per_block(items):
-    """(first scan, codes, epoch, bad scans) of every 64 samples, whatever they were joined to."""
-    rows = []
-    for item in items:
-        if isinstance(item, SampleBlock):
-            for index in range(len(item.codes) // layout.BLOCK_SAMPLES):
-                codes = item.codes[index * 64 : (index + 1) * 64]
-                rows.append((item.first_scan + index * 320, codes.tobytes(), item.epoch, item.bad_scans))
-    return rows
+def per_sample(items):
+    """(scan, codes, epoch, whether bad) of every sample, whatever it was joined to."""
+    return [
+        (item.first_scan + index * 5, codes.tobytes(), item.epoch, item.bad_scans > 0)
+        for item in items
+        if isinstance(item, SampleBlock)
+        for index, codes in enumerate(item.codes)
+    ]
 
 
 def test_samples_and_events_return_unchanged(tmp_path):
@@ -73,22 +74,22 @@ def test_samples_and_events_return_unchanged(tmp_path):
     written = write(path)
     link, info, played, counts = play(path)
     assert info == link.info
-    assert per_block(played) == per_block(written)
+    assert per_sample(played) == per_sample(written)
     events = [[item for item in items if not isinstance(item, SampleBlock)] for items in (written, played)]
     assert [(e.source, e.first_scan, e.crossing) for e in events[0]] == [
         (e.source, e.first_scan, e.crossing) for e in events[1]
     ]
     assert all(np.array_equal(a.samples, b.samples) for a, b in zip(*events, strict=True))
-    assert counts.lost_samples == sum(item.lost_samples for item in written if isinstance(item, SampleBlock)) == 67
-    assert (counts.blocks_lost, counts.events_lost, counts.counter_mismatches) == (0, 0, 0)
+    assert counts.lost_samples == sum(item.lost_samples for item in written if isinstance(item, SampleBlock)) == 67 + 23
+    assert (counts.torn_copies, counts.events_lost, counts.counter_mismatches) == (0, 0, 0)
 
 
-def test_a_reader_that_is_too_slow_loses_blocks_as_on_a_board(tmp_path):
+def test_a_reader_that_is_too_slow_loses_samples_as_on_a_board(tmp_path):
     path = tmp_path / "two-seconds.rpmu"
     write(path)
     *_, counts = play(path, step_s=1.0)
-    assert counts.blocks_lost > 0
-    assert counts.blocks + counts.blocks_lost == 375
+    assert counts.lost_samples > 67
+    assert counts.samples + counts.lost_samples == 375 * 64 + 23 + 67
 
 
 def test_time_passes_at_the_speed_asked_for(tmp_path, monkeypatch):
@@ -127,8 +128,8 @@ def test_a_tail_cut_by_a_power_failure_is_left_out(tmp_path):
         (b"RIFF....WAVEfmt ", "not a recording of rpmu"),
         (b"[1]\n", "not a recording of rpmu"),
         (b'{"format": "rpmu-recording", "version": 9}\n', "version 9, but this rpmu reads"),
-        (b'{"format": "rpmu-recording", "version": 1, "settings": {}, "info": {"channels": 1}}\n', "is damaged"),
-        (b'{"format": "rpmu-recording", "version": 1, "settings": 3, "info": {}}\n', "is damaged"),
+        (b'{"format": "rpmu-recording", "version": 2, "settings": {}, "info": {"channels": 1}}\n', "is damaged"),
+        (b'{"format": "rpmu-recording", "version": 2, "settings": 3, "info": {}}\n', "is damaged"),
     ],
 )
 def test_what_is_no_recording_is_refused(tmp_path, content, complaint):

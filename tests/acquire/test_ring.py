@@ -20,9 +20,9 @@ class Judge:
 
     def __init__(self, pru, reader):
         self.pru, self.reader = pru, reader
-        self.start_block = pru.block
-        self.next_scan = self.counter_base = None
-        self.samples = self.lost = self.blocks = self.events = 0
+        self.next_scan = pru.scan + pru.inside * pru.info.decimation
+        self.counter_base = None
+        self.samples = self.lost = self.events = 0
         self.first_event = pru.event
 
     def poll(self):
@@ -37,15 +37,15 @@ class Judge:
     def judge_block(self, block):
         info = self.pru.info
         scans = block.first_scan + np.arange(len(block.codes))[:, None] * info.decimation
+        assert len(block.codes)
         assert np.array_equal(block.codes, code_of(scans, np.arange(info.channels)[None, :]))
-        assert len(block.codes) % layout.BLOCK_SAMPLES == 0
-        assert self.next_scan is None or block.first_scan >= self.next_scan, "a sample came twice"
-        gap = 0 if self.next_scan is None else block.first_scan - self.next_scan
-        assert block.lost_samples == -(-gap // info.decimation)
+        assert block.first_scan >= self.next_scan, "a sample came twice"
+        gap = block.first_scan - self.next_scan
+        unseen = not self.samples and self.pru.epoch > 1  # a restart before the first sample: nobody knows its length
+        assert block.lost_samples == -(-gap // info.decimation) or unseen
         self.judge_counter(block.counter, block.first_scan)
         self.next_scan = block.first_scan + len(block.codes) * info.decimation
         self.samples += len(block.codes)
-        self.blocks += len(block.codes) // layout.BLOCK_SAMPLES
         self.lost += block.lost_samples
 
     def judge_event(self, event):
@@ -55,21 +55,20 @@ class Judge:
             self.judge_counter(event.counter_before, event.first_scan)
 
     def judge_counter(self, counter, scan):
-        """The first counter seen may be whole wraps low; from there on every one is right."""
+        """The first counter seen may be whole wraps low; from there on every one is right, or late by one tick."""
         missing = self.pru.counter_at(scan) - counter
-        self.counter_base = missing if self.counter_base is None else self.counter_base
-        assert missing == self.counter_base
-        assert missing % 2**32 == 0
+        self.counter_base = round(missing / 2**32) if self.counter_base is None else self.counter_base
+        assert abs(missing - self.counter_base * 2**32) <= 1
 
     def settle(self):
         """With the writer quiet, what was written was delivered or counted as lost."""
         self.poll()
         counts = self.reader.statistics()
-        assert counts.blocks == self.blocks
         assert counts.samples == self.samples
         assert counts.lost_samples == self.lost
         assert counts.events == self.events
-        assert counts.blocks + counts.blocks_lost == self.pru.block - self.start_block
+        if self.pru.inside:
+            assert self.next_scan == self.pru.scan + self.pru.inside * self.pru.info.decimation, "the newest is read"
         assert counts.events + counts.events_lost == self.pru.event - self.first_event
         assert counts.counter_mismatches == 0
         assert counts.sequence_errors == 0
@@ -88,9 +87,62 @@ def test_quiet_reading_delivers_everything_joined():
     items = judge.poll()
     assert [type(item) for item in items] == [PpsEvent, SampleBlock]
     assert items[1].codes.shape == (8 * layout.BLOCK_SAMPLES, 1)
-    assert items[1].fifo_high_water == 6  # of the sixth block; the last one has 5
     counts = judge.settle()
-    assert (counts.blocks, counts.lost_samples, counts.gaps, counts.torn_copies) == (8, 0, 0, 0)
+    assert (counts.samples, counts.lost_samples, counts.gaps, counts.torn_copies) == (8 * 64, 0, 0, 0)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 6])
+def test_samples_come_while_their_block_is_open(channels):
+    pru = FakePru(channels=channels)
+    judge = Judge(pru, reader_of(pru))
+    for count in [1, 1, 30, 31, 1, 2, 200, 64, 63, 65, 127, 5]:
+        pru.write_samples(count)
+        (block,) = judge.poll()
+        assert len(block.codes) == count
+        assert judge.poll() == []
+    assert judge.settle().lost_samples == 0
+
+
+def test_a_reader_that_starts_within_a_block_reads_from_there_on():
+    pru = FakePru()
+    pru.write_samples(100)
+    judge = Judge(pru, reader_of(pru))
+    pru.write_samples(50)
+    (block,) = judge.poll()
+    assert (block.first_scan, len(block.codes), block.lost_samples) == (500, 50, 0)
+    judge.settle()
+
+
+@pytest.mark.parametrize("read", [0, 1, 40, 63])
+@pytest.mark.parametrize("afterwards", [0, 1, 39, 40, 41, 64, 100])
+def test_an_open_block_that_is_given_up_is_read_anew(read, afterwards):
+    pru = FakePru()
+    judge = Judge(pru, reader_of(pru))
+    pru.write_samples(64 + read)
+    judge.poll()
+    pru.restart_adc(scans_lost=30)
+    judge.poll()
+    pru.write_samples(afterwards)
+    judge.poll()
+    pru.write_samples(3)
+    items = judge.poll()
+    assert [item.epoch for item in items] == [2]
+    assert judge.settle().lost_samples == 6
+    assert judge.samples == 64 + read + afterwards + 3
+
+
+def test_a_block_given_up_between_two_polls_is_told_by_its_header():
+    pru = FakePru()
+    judge = Judge(pru, reader_of(pru))
+    pru.write_samples(10)
+    judge.poll()
+    pru.restart_adc(scans_lost=30)
+    pru.write_samples(10)  # as many as before: the count alone tells nothing
+    judge.poll()
+    pru.write_samples(1)
+    (block,) = judge.poll()
+    assert (block.epoch, len(block.codes), block.lost_samples) == (2, 11, 6)
+    judge.settle()
 
 
 def test_what_was_written_before_the_reader_is_not_delivered():
@@ -99,7 +151,7 @@ def test_what_was_written_before_the_reader_is_not_delivered():
     judge = Judge(pru, reader_of(pru))
     pru.write_blocks(2)
     judge.poll()
-    assert judge.settle().blocks == 2
+    assert judge.settle().samples == 2 * layout.BLOCK_SAMPLES
 
 
 @pytest.mark.parametrize("channels", [1, 3, 6])
@@ -113,7 +165,7 @@ def test_stalled_reader_keeps_what_the_ring_holds_and_counts_the_rest(channels):
     judge.poll()
     kept = min(stall, pru.ring_blocks - 1)
     counts = judge.settle()
-    assert counts.blocks == 4 + kept
+    assert counts.samples == (4 + kept) * layout.BLOCK_SAMPLES
     assert counts.lost_samples == (stall - kept) * layout.BLOCK_SAMPLES
     assert counts.gaps == (1 if stall > kept else 0)
 
@@ -148,12 +200,12 @@ def test_wraps_of_every_number(asleep_blocks):
     assert counts.events == 30
 
 
-def test_a_sleep_of_days_is_counted_to_the_sample():
+def test_a_sleep_of_a_day_and_a_half_is_counted_to_the_sample():
     pru = FakePru()
     judge = Judge(pru, reader_of(pru))
     pru.write_blocks(2)
     judge.poll()
-    asleep = 187 * 86400 * 3  # three days: scan numbers wrapped three times
+    asleep = 187 * 86400 * 3 // 2  # scan numbers wrapped once
     pru.block += asleep
     pru.scan += asleep * BLOCK_SCANS
     pru.write_blocks(pru.ring_blocks)
@@ -170,7 +222,6 @@ def test_adc_restart_starts_a_new_block_and_its_gap_is_known():
     first, second = judge.poll()
     assert (first.epoch, second.epoch) == (1, 2)
     assert second.lost_samples == 201  # 1003 scans: 200 samples and a part of one
-    assert second.lost_scans_total == 1003
     counts = judge.settle()
     assert (counts.restarts, counts.lost_scans, counts.gaps, counts.epoch) == (1, 1003, 1, 2)
 
@@ -191,6 +242,21 @@ def test_substituted_scans_are_not_joined_with_good_ones():
     pru.bad_scans = 3
     pru.write_blocks(3)
     assert [(block.bad_scans, len(block.codes) // 64) for block in judge.poll()] == [(0, 2), (3, 1), (0, 2)]
+    assert judge.settle().bad_blocks == 1
+
+
+def test_samples_before_a_substituted_scan_of_their_block_stay_good():
+    pru = FakePru()
+    judge = Judge(pru, reader_of(pru))
+    pru.write_samples(20)
+    good = judge.poll()
+    pru.bad_scans = 1
+    pru.write_samples(1)
+    bad = judge.poll()
+    pru.write_samples(20)
+    bad += judge.poll()
+    pru.write_blocks(2)
+    assert [block.bad_scans for block in good + bad + judge.poll()] == [0, 1, 1, 1, 0]
     assert judge.settle().bad_blocks == 1
 
 
@@ -251,16 +317,6 @@ def test_scan_numbers_that_jump_while_the_counter_does_not():
     assert reader.statistics().counter_mismatches == 1
 
 
-def test_what_a_joined_block_says_of_its_end_is_of_the_last_one():
-    pru = FakePru()
-    reader = reader_of(pru)
-    pru.write_blocks(2)
-    pru.adc_status, pru.lost_scans = 0x406, 9
-    pru.write_blocks(1)
-    (block,) = reader.poll()
-    assert (block.adc_status, block.lost_scans_total, len(block.codes)) == (0x406, 9, 192)
-
-
 def test_a_slot_with_another_block_is_lost_and_counted():
     pru = FakePru()
     reader = reader_of(pru)
@@ -269,7 +325,7 @@ def test_a_slot_with_another_block_is_lost_and_counted():
     _, second = reader.poll()
     assert second.lost_samples == layout.BLOCK_SAMPLES
     counts = reader.statistics()
-    assert (counts.blocks, counts.blocks_lost, counts.sequence_errors) == (2, 1, 1)
+    assert (counts.samples, counts.lost_samples, counts.sequence_errors) == (128, 64, 1)
 
 
 def test_heartbeat_age():
@@ -313,7 +369,7 @@ def test_header_fields_are_in_the_order_that_the_reader_unpacks():
 def test_firmware_reloaded_under_the_reader():
     pru = FakePru(block=1000)
     reader = reader_of(pru)
-    pru.set_status(layout.STATUS_BLOCKS_WRITTEN, 2)
+    pru.set_status(layout.STATUS_SAMPLES_WRITTEN, 2)
     with pytest.raises(HardwareError, match="restarted while it was being read"):
         reader.poll()
 
@@ -344,20 +400,34 @@ def test_firmware_counts_appear_in_the_statistics():
 
 
 class Interleaver:
-    """Lets the writer advance while the reader copies: the reader's copy is replaced by one in pieces."""
+    """Lets the writer advance while the reader copies: the reader's copy is replaced by one in pieces.
+
+    The writer is stopped between any two words of a sample, of a block's header, or of a restart of the ADC.
+    """
 
     def __init__(self, pru, advances):
         self.pru, self.advances, self.writing = pru, advances, iter(())
 
     def advance(self, steps):
-        for _ in range(steps):
+        """So many steps of the writer; a negative number: so many of a restart of the ADC."""
+        if steps < 0:
+            self.finish()
+            self.writing = self.pru.restart_steps(40 * -steps)
+        for _ in range(abs(steps)):
             if next(self.writing, self) is self:
-                self.writing = self.pru.write_block_steps()
+                self.writing = self.pru.write_sample_steps()
                 next(self.writing)
 
     def finish(self):
         for _ in self.writing:
             pass
+
+    def item(self, word):
+        """In the place of the reader's look at one word of the status."""
+        value = self.pru.words.item(word)
+        if self.advances:
+            self.advance(self.advances.pop())
+        return value
 
     def copy(self, source, target):
         flat_source, flat_target = source.reshape(-1), target.reshape(-1)
@@ -369,15 +439,17 @@ class Interleaver:
                 self.advance(self.advances.pop())
 
 
-@settings(max_examples=300, deadline=None)
+some_steps = st.one_of(st.integers(-3, 30), st.sampled_from([200, 300, 900]))  # four or five are a sample
+
+
+@settings(max_examples=500, deadline=None)
 @given(
-    ring_blocks=st.integers(2, 8),
-    block=st.sampled_from([0, 2**32 - 20]),
+    ring_blocks=st.integers(2, 6),
+    block=st.sampled_from([0, 2**26 - 5, 2**32 - 5]),
     actions=st.lists(
         st.one_of(
-            st.tuples(st.just("write"), st.integers(1, 60)),
-            st.tuples(st.just("poll"), st.lists(st.integers(0, 30), max_size=25)),
-            st.tuples(st.just("restart"), st.integers(0, 900)),
+            st.tuples(st.just("write"), some_steps),
+            st.tuples(st.just("poll"), st.lists(some_steps, max_size=25)),
             st.tuples(st.just("event"), st.integers(1, 3)),
         ),
         max_size=25,
@@ -386,22 +458,20 @@ class Interleaver:
 def test_any_interleaving_of_writer_and_reader(ring_blocks, block, actions):
     pru = FakePru(ring_blocks=ring_blocks, block=block, scan=2**32 - 5000, counter=2**32 - 9999)
     judge = Judge(pru, reader_of(pru))
-    steps = Interleaver(pru, [])
+    judge.reader._words = steps = Interleaver(pru, [])
     for action, argument in actions:
         if action == "write":
             steps.advance(argument)
         elif action == "event":
             for _ in range(argument):
                 pru.write_event()
-        elif action == "restart":
-            steps.finish()
-            pru.restart_adc(argument)
         else:
-            steps.advances = list(argument)
+            steps.advances = list(argument)  # used up from its end, by looks at the status and pieces of copies
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(slots, "copy_words", steps.copy)
                 judge.poll()
     steps.finish()
+    judge.reader._words = pru.words
     judge.settle()
 
 
@@ -409,13 +479,29 @@ def test_an_interleaved_copy_is_torn_and_counted():
     pru = FakePru(ring_blocks=4)
     judge = Judge(pru, reader_of(pru))
     pru.write_blocks(3)
-    steps = Interleaver(pru, [20])
+    steps = Interleaver(pru, [64 * 5])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(slots, "copy_words", steps.copy)
         judge.poll()
     steps.finish()
     counts = judge.settle()
-    assert counts.blocks_lost >= counts.torn_copies > 0
+    assert counts.lost_samples >= 64 * counts.torn_copies > 0 or judge.samples < 4 * 64
+    assert counts.torn_copies > 0
+
+
+def test_a_block_given_up_under_the_copy_is_left_to_the_next_poll():
+    pru = FakePru()
+    judge = Judge(pru, reader_of(pru))
+    pru.write_samples(64 + 20)
+    steps = Interleaver(pru, [-3])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(slots, "copy_words", steps.copy)
+        (block,) = judge.poll()
+    assert len(block.codes) == 64
+    pru.write_samples(20)
+    (block,) = judge.poll()
+    assert (block.epoch, len(block.codes), block.lost_samples) == (2, 20, 20 + 120 // 5)
+    assert judge.settle().torn_copies == 1
 
 
 @settings(max_examples=200, deadline=None)
@@ -441,7 +527,7 @@ def test_garbage_from_a_dying_pru_is_counted_or_refused_but_never_delivered(scri
         except HardwareError:
             pass
     blocks = [item for item in delivered if isinstance(item, SampleBlock)]
-    numbers = [(block.first_scan + 320 * n) for block in blocks for n in range(len(block.codes) // 64)]
-    assert len(numbers) == reader.statistics().blocks
-    assert numbers[:3] == [0, 320, 640]
-    assert len(set(numbers)) == len(numbers), "a block came twice"
+    numbers = [block.first_scan + 5 * n for block in blocks for n in range(len(block.codes))]
+    assert len(numbers) == reader.statistics().samples
+    assert numbers[:192] == list(range(0, 960, 5))
+    assert len(set(numbers)) == len(numbers), "a sample came twice"

@@ -34,8 +34,7 @@ def latency_and_noise(results: list[Result]) -> str:
         "## Latency and noise\n",
         "Window and group delay are what CFG-3 tells. Latency: age of a report by the newest sample when it is given.",
         "To the socket: worst of twenty reports on the twin with the 1 kHz front end, from the report's instant to the",
-        "moment at which its frame is handed to the sockets, in twin time. How report and ring block (5.3 ms) fall",
-        "together is chance: it can be as late as group delay and a whole block. Computing and network are not in it.",
+        "moment at which its frame is handed to the sockets, in twin time. Computing and network are not in it.",
         "Noise: standard deviation at 120 V, 12 bits over +-160 V RMS, 0.5 LSB of converter noise at 60 kHz.\n",
         "| | window | group delay | latency | with 1 kHz / 100 Hz front end | to the socket | limit "
         "| frequency noise | ROCOF noise |",

@@ -14,19 +14,14 @@ from tests.conformance.playlist import Playlist, lay_out
 from tests.conformance.signals import modulated, tone
 from tests.conformance.twin import UNITS, TwinJob
 
-BLOCK_S = 64 / 12_000 + 0.001  # of the ring, and some slack
-
 
 @pytest.mark.parametrize("job", quick_twin_jobs(), ids=lambda job: f"{job.setup.task.name}, {job.unit.name}")
 def test_a_calibrated_pmu_meets_every_limit(job):
     results = job.run()
     assert {r.test for r in results} >= {"frequency", "magnitude", "phase", "harmonics", "AM", "PM", "ramp", "latency"}
     assert "out of band" in {r.test for r in results} or job.task.is_p
-    missed = [r for r in results if not r.passed and r.test != "latency"]
+    missed = [r for r in results if not r.passed]
     assert not missed, missed
-    (latency,) = (r.worst for r in results if r.test == "latency")
-    algorithm = {"P": 0.0301, "M": 0.0948}[job.task.performance_class]
-    assert latency < algorithm + BLOCK_S
 
 
 @pytest.fixture

@@ -210,9 +210,9 @@ class TwinJob:
         )
 
 
-def socket_latency_s(task: Task) -> float:
+def socket_latency_s(task: Task, phases: int = 1) -> float:
     """From a report's instant to the moment at which its frame is handed to the sockets: the worst, in twin time."""
-    config = configured(NOMINAL, task)
+    config = configured(NOMINAL, task, phases)
     outcome = run_chain(LOCK_S + 20 / task.rate, config, profile=NOMINAL.built, crystal=CRYSTAL)
     return worst_latency_s(outcome)
 

@@ -84,7 +84,6 @@ def test_a_stalled_reader_loses_what_the_ring_cannot_hold_and_no_more():
     stalled = 0.51 * 12_000
     assert ring.gaps == 1
     assert stalled - held <= ring.lost_samples <= stalled - held + 3 * BLOCK_SAMPLES
-    assert (ring.samples + ring.lost_samples) % BLOCK_SAMPLES == 0
     assert_on_grid(outcome, 60)
     invalid = [f for f in outcome.frames if f.pmus[0].stat.data_error]
     assert invalid, "reports whose window has a hole are marked"
