@@ -15,6 +15,7 @@ from html import escape
 from math import atan2, degrees, hypot
 from typing import Any
 
+from hardware.tools.kicad import P9
 from hardware.tools.parts import HARDWARE, designs
 from hardware.tools.schematic import sheet
 
@@ -167,12 +168,10 @@ def two_pins(ref: str, ends: list[Hole], value: str, colour: str) -> str:
     band = f'<rect x="{start + 5:g}" y="-9" width="5" height="18" fill="{colour}"/>' if ref[0] == "D" else ""
     plus = f'<path d="M{start - 5:g} -12 h6 m-3 -3 v6" stroke="{colour}"/>' if ref == "C5" else ""
     side = 14 if abs(x2 - x1) < abs(y2 - y1) else 0
-    lines = words(
-        (x1 + x2) / 2 + side, (y1 + y2) / 2 + (-1 if side else -13), ref, colour, 11, "start" if side else "middle"
-    )
-    lines += words(
-        (x1 + x2) / 2 + side, (y1 + y2) / 2 + (10 if side else 22), value, colour, 9, "start" if side else "middle"
-    )
+    lean = 0.0 if side else 10 * abs(y2 - y1) / abs(x2 - x1)  # words keep clear of a body that is not level
+    x, y, anchor = (x1 + x2) / 2 + side, (y1 + y2) / 2, "start" if side else "middle"
+    lines = words(x, y + (-1 if side else -13 - lean), ref, colour, 11, anchor)
+    lines += words(x, y + (10 if side else 22 + lean), value, colour, 9, anchor)
     return (
         f'<g transform="translate({x1:g} {y1:g}) rotate({turn:.2f})" fill="white" stroke="{colour}" stroke-width="1.6">'
         f'<path d="M0 0 H{start:g} M{start + body:g} 0 H{length:g}"/>'
@@ -204,7 +203,7 @@ def package(ref: str, pins: dict[str, Hole], value: str, colour: str) -> str:
 
 def wires_off(pins: dict[str, Hole], colour: str) -> str:
     """A header whose pins leave the board as wires, each with its name."""
-    names = dict(zip(pins, ("P9.32 VDD_ADC", "P9.34 GNDA_ADC", "P9.39 AIN0", "P9.40 AIN1", "P9.37 AIN2"), strict=True))
+    names = dict(zip(pins, ("P9." + name for name in P9), strict=True))
     out = []
     for pin, hole in pins.items():
         x, y = place(hole)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
 from hardware.tools import spice
-from hardware.tools.parts import HARDWARE, Design, content, designs, formula, number
+from hardware.tools.parts import HARDWARE, Design, content, designs, formula
 
 IDEAL_H = 1e6  # magnetising inductance of a transformer without a lead
 
@@ -48,17 +48,21 @@ def fit(design: Design) -> NDArray[np.float64]:
     return with_transformer(design, x) if design.extra else x
 
 
-def fit_tone(design: Design, x: NDArray[np.float64]) -> tuple[float, float]:
-    """Gain from the self-test's tone and Q with its jumper set, the rest as in service (`fit`)."""
+def fit_tone(design: Design, x: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Gain from the self-test's tone, Q with its jumper set and delay in us (the tone passes no transformer).
+
+    Corner and RC pole are those in service.
+    """
     f, h = spice.tone_response(design)
 
     def residual(y: NDArray[np.float64]) -> NDArray[np.float64]:
-        error = model(np.array([y[0], x[1], y[1], *x[3:]]), f) / h - 1
+        error = model(np.array([y[0], x[1], y[1], y[2], *x[4:]]), f) / h - 1
         return np.concatenate([error.real, error.imag])
 
-    start = np.array([-number(design.parts["R2"]) / number(design.tone["R7"]), x[2]])
-    gain, q = least_squares(residual, start, x_scale=np.abs(start), xtol=1e-15, ftol=1e-15, gtol=1e-15).x.tolist()
-    return gain, q
+    to = "R3" if design.circuit == "front_end_b" else "R2"
+    start = np.array([-design.values[to] / design.values["R7"], x[2], 0.1])
+    gain, q, delay_us = least_squares(residual, start, x_scale=np.abs(start), xtol=1e-15, ftol=1e-15, gtol=1e-15).x
+    return float(gain), float(q), float(delay_us)
 
 
 def with_transformer(design: Design, x: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -85,9 +89,13 @@ def rewrite(design: Design, write: bool) -> list[str]:
         "high_v": f"{overload.max():.4f}",
         "noise_v_per_rthz": f"{spice.noise_v_per_rthz(design, design.mains_frequency_hz) * 1e9:.1f}e-9",
     }
-    if design.tone:
-        tone_gain, tone_q = fit_tone(design, x)
-        new |= {"tone_gain": f"{tone_gain:.6f}", "tone_q": f"{tone_q:.6f}"}
+    tone_gain, tone_q, tone_delay = fit_tone(design, x)
+    new |= {
+        "tone_gain": f"{tone_gain:.6f}",
+        "tone_q": f"{tone_q:.6f}",
+        "tone_delay_s": f"{tone_delay:.4f}e-6",
+        "tone_bias_v": f"{spice.operating_point(design, spice.JUMPER_SET):.6f}",
+    }
     changed = []
     for key, value in new.items():
         text, found = re.subn(rf"^{key} = \S+", f"{key} = {value}", text, count=1, flags=re.M)

@@ -14,6 +14,8 @@ import numpy as np
 
 from hardware.tools import board, bom, drawing, spice
 from hardware.tools.parts import HARDWARE, content, designs
+from rpmu.calibrate.profile import load_profile
+from rpmu.calibrate.self_test import TONES_OF_F0
 
 PAGE = HARDWARE.parent / "docs" / "hardware.md"
 DRAWINGS = HARDWARE / "drawings"
@@ -55,6 +57,9 @@ def simulated() -> str:
         _, loop = spice.loop_gain(design)
         margin = np.degrees(np.angle(loop[int(np.argmax(np.abs(loop) < 1))]))
         add("phase margin", f"{margin:.0f} deg")
+        tone_hz = load_profile(design.name).f0_hz * TONES_OF_F0[0]
+        y = spice.tone_at_pin(design, round(tone_hz))
+        add("self-test playing, range at the pin", f"{y.min():.3f} to {y.max():.3f} V")
     return table(["quantity", *designs()], [[label, *cells] for label, cells in rows.items()])
 
 
@@ -66,6 +71,8 @@ def points() -> str:
     h = abs(spice.responses(design, [{}], design.mains_frequency_hz)[0])
     plateau = spice.pps_edge()[1][-1]
     secondary = design.mains_voltage_v / design.turns
+    tone_v, tone_hz = content()["self_test"]["tone_v"], load_profile(design.name).f0_hz * TONES_OF_F0[0]
+    played = spice.tone_at_pin(design, round(tone_hz))
     rows = [
         ["TP1", "VDD_ADC to AGND, all connected", f"{supply['vdd_v']:.2f} V DC, 2 %"],
         ["TP2", "VP (C5) to AGND", f"{middle:.3f} V DC, 2 %"],
@@ -83,6 +90,14 @@ def points() -> str:
         ["TP5", "AIN0 to AGND, adapter plugged in, 120 V", f"{dc:.3f} V DC, {1e3 * 120 * h:.1f} mV AC at exactly 14:1"],
         ["TP6", "AIN1 to AGND, PPS high", f"{plateau:.3f} V"],
         ["TP7", "AIN2 to AGND", "1.250 V DC"],
+        ["TP8", "TONE to AGND, in service", "0 V"],
+        ["TP8", "TONE to AGND, while the self-test plays", f"{tone_v / 2:.2f} V DC, {tone_v / 2:.2f} V AC (square)"],
+        [
+            "TP5",
+            "the same, JP1 set, outlet dead",
+            f"{played.mean():.3f} V DC, {1e3 * played.std():.0f} mV AC",
+        ],
+        ["TP6", "the same, JP2 on 2 and 3", f"{plateau / 2:.3f} V DC, {plateau / 2:.3f} V AC"],
     ]
     return table(["point", "between, and when", "expected"], rows)
 

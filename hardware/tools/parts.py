@@ -35,7 +35,6 @@ class Design:
         turns: mains volts per volt at the circuit's input.
         parts: reference to value as written.
         extra: further parameters of the subcircuit (transformer).
-        tone: parts of the self-test's option, reference to value as written; empty for none.
     """
 
     name: str
@@ -47,7 +46,6 @@ class Design:
     turns: float
     parts: dict[str, str]
     extra: dict[str, float] = field(default_factory=dict)
-    tone: dict[str, str] = field(default_factory=dict)
 
     @property
     def values(self) -> dict[str, float]:
@@ -79,7 +77,6 @@ def designs() -> dict[str, Design]:
             turns=d["turns"],
             parts=d["parts"],
             extra=d.get("transformer", {}),
-            tone=everything["self_test"]["parts"].get(name, {}),
         )
         for name, d in everything["designs"].items()
     }

@@ -25,6 +25,9 @@ SUBCIRCUITS = {
 }
 POLARITY = -1.0  # every circuit inverts; the transformer's leads the other way round undo it, as in the profiles
 AC = "Vmains mains 0 DC 0 AC 1"
+DEAD = "Vmains mains 0 DC 0"  # an outlet that is switched off
+JUMPER_SET = {"jp1": 0.01}  # ohm
+IDLE = "Vtone tone 0 DC 0"  # P9.14 low
 
 
 def run(deck: Iterable[str], commands: Iterable[str]) -> dict[str, NDArray[np.float64]]:
@@ -54,18 +57,19 @@ def includes(circuit: str) -> list[str]:
 def instance(design: Design, name: str = "1", pin: str = "ain", values: Mapping[str, float] | None = None) -> str:
     """The front end as one line: from node `mains` (volts of the outlet) to node `pin`."""
     parameters = design.parameters | dict(values or {})
-    nodes = f"line 0 {pin} vdd" if design.circuit == "front_end_b" else f"sec {pin} vdd"
+    nodes = f"line 0 {pin} vdd tone" if design.circuit == "front_end_b" else f"sec {pin} vdd tone"
     return f"X{name} {nodes} {design.circuit} " + " ".join(f"{k}={v:.12g}" for k, v in parameters.items())
 
 
-def bench(design: Design, source: str) -> list[str]:
-    """Supply, mains (the element `source`, at node `mains`) and transformer ratio round a design."""
+def bench(design: Design, source: str, tone: str = IDLE) -> list[str]:
+    """Supply, mains (the element `source`, at node `mains`), transformer ratio and P9.14 (`tone`) round a design."""
     node = "line" if design.circuit == "front_end_b" else "sec"
     return [
         *includes(design.circuit),
         f"Vdd vdd 0 {content()['supply']['vdd_v']:g}",
         source,
         f"Emains {node} 0 mains 0 {1 / design.turns:.15g}",
+        tone,
     ]
 
 
@@ -82,10 +86,20 @@ def tone_response(
     design: Design, low_hz: float = 10.0, high_hz: float = 3000.0, per_decade: int = 40
 ) -> tuple[NDArray[np.float64], NDArray[np.complex128]]:
     """AC response from the self-test's tone to the pin, jumper set and outlet dead; as `response`."""
-    tone = ["Vtone tone 0 DC 0 AC 1", f"R7 tone x1.a {number(design.tone['R7']):g}"]
     commands = [f"ac dec {per_decade} {low_hz:g} {high_hz:g}", "wrdata ac.txt v(ain)"]
-    data = run([*bench(design, "Vmains mains 0 DC 0"), instance(design), *tone], commands)["ac.txt"]
+    deck = [*bench(design, DEAD, f"{IDLE} AC 1"), instance(design, values=JUMPER_SET)]
+    data = run(deck, commands)["ac.txt"]
     return data[:, 0], data[:, 1] + 1j * data[:, 2]
+
+
+def tone_at_pin(design: Design, frequency_hz: float, cycles: int = 4) -> NDArray[np.float64]:
+    """Volts at the pin while P9.14 plays a square wave, jumper set and outlet dead, float64 [cycles * 500]."""
+    high, period = content()["self_test"]["tone_v"], 1 / frequency_hz
+    wave = f"Vtone tone 0 PULSE(0 {high:g} 0 20n 20n {period / 2 - 20e-9:.12g} {period:.12g})"
+    step, end = period / 500, (6 + cycles) * period
+    commands = [f"tran {step:.12g} {end:.12g} 0 {step / 4:.12g}", "linearize v(ain)", "wrdata tran.txt v(ain)"]
+    data = run([*bench(design, DEAD, wave), instance(design, values=JUMPER_SET)], commands)["tran.txt"]
+    return np.asarray(data[-cycles * 500 - 1 : -1, 1])
 
 
 def responses(design: Design, values: Iterable[Mapping[str, float]], frequency_hz: float) -> NDArray[np.complex128]:
@@ -97,9 +111,10 @@ def responses(design: Design, values: Iterable[Mapping[str, float]], frequency_h
     return np.asarray(POLARITY * (data[1::2] + 1j * data[2::2]))
 
 
-def operating_point(design: Design) -> float:
-    """DC at the pin, V."""
-    return float(run([*bench(design, AC), instance(design)], ["op", "wrdata op.txt v(ain)"])["op.txt"][0, -1])
+def operating_point(design: Design, values: Mapping[str, float] | None = None) -> float:
+    """DC at the pin, V; P9.14 is low."""
+    deck = [*bench(design, AC), instance(design, values=values)]
+    return float(run(deck, ["op", "wrdata op.txt v(ain)"])["op.txt"][0, -1])
 
 
 def transient(design: Design, volts_rms: float, cycles: int = 4) -> NDArray[np.float64]:
@@ -141,16 +156,31 @@ def loop_gain(design: Design, extra: Iterable[str] = ()) -> tuple[NDArray[np.flo
     supply = f"Vdd vdd 0 {content()['supply']['vdd_v']:g}"
     unit = instance(design).replace("X1 ", "X1 drive inn ").replace(" sec ", " 0 ").replace(" line ", " 0 ")
     commands = ["ac dec 100 1k 30meg", "wrdata loop.txt v(inn)"]
-    data = run([*deck, supply, "Vdrive drive 0 DC 0 AC 1", unit, *extra], commands)["loop.txt"]
+    data = run([*deck, supply, IDLE, "Vdrive drive 0 DC 0 AC 1", unit, *extra], commands)["loop.txt"]
     return data[:, 0], data[:, 1] + 1j * data[:, 2]
 
 
-def pps_edge(step_s: float = 0.25e-6) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The PPS at its ADC pin: seconds since the edge and volts, float64 [n] each."""
+def pps_edge(
+    step_s: float = 0.25e-6, by_jumper: Mapping[str, float] | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """A rising edge at the PPS's ADC pin: seconds since the edge and volts, float64 [n] each.
+
+    Args:
+        step_s: between the values.
+        by_jumper: resistances of JP2; default as in service. With 2 and 3 joined the edge is that of P9.14.
+    """
     everything = content()
     parts = " ".join(f"{r.lower()}={number(v):g}" for r, v in everything["pps"]["parts"].items())
-    edge = f"Vpps pps 0 PULSE(0 {everything['supply']['pps_v']:g} 1u 10n 10n 1m 2m)"
-    deck = [*includes("pps_divider"), edge, f"X1 pps ain pps_divider {parts}"]
+    if by_jumper:
+        parts += " " + " ".join(f"{name}={ohm:g}" for name, ohm in by_jumper.items())
+    pulse = "PULSE(0 {:g} 1u 10n 10n 1m 2m)"
+    pps, tone = everything["supply"]["pps_v"], everything["self_test"]["tone_v"]
+    sources = (
+        ("Vpps pps 0 DC 0", f"Vtone tone 0 {pulse.format(tone)}")
+        if by_jumper
+        else (f"Vpps pps 0 {pulse.format(pps)}", IDLE)
+    )
+    deck = [*includes("pps_divider"), *sources, f"X1 pps ain tone pps_divider {parts}"]
     commands = [f"tran {step_s:g} 200u 0 {step_s / 2:g}", "linearize v(ain)", "wrdata pps.txt v(ain)"]
     data = run(deck, commands)["pps.txt"]
     return data[:, 0] - 1.005e-6, data[:, 1]

@@ -46,6 +46,8 @@ class Profile:
         pps_tau_s: time constant of the PPS's RC.
         tone_gain: volts at the ADC pin per volt of the self-test's tone, at DC, jumper in; 0 where there is none.
         tone_q: quality factor of the low-pass with the jumper in.
+        tone_delay_s: as `delay_s`, on the way of the tone, which passes no transformer.
+        tone_bias_v: DC at the ADC pin with the jumper in and the tone's pin low; 0 where nobody said.
     """
 
     name: str
@@ -66,6 +68,8 @@ class Profile:
     pps_tau_s: float
     tone_gain: float = 0.0
     tone_q: float = 0.0
+    tone_delay_s: float = 0.0
+    tone_bias_v: float = 0.0
 
     @property
     def front_end(self) -> FrontEnd:
@@ -78,6 +82,11 @@ class Profile:
     def volts_per_count(self) -> float:
         """Volts at the ADC pin per 12-bit count."""
         return self.vref_v / 4096.0
+
+    @property
+    def tone_shift_v(self) -> float:
+        """By how much the jumper lifts the DC at the ADC pin while the tone's pin is low."""
+        return self.tone_bias_v - self.bias_v if self.tone_bias_v else 0.0
 
 
 @dataclass(frozen=True)
@@ -104,7 +113,12 @@ _RULES: dict[str, dict[str, _Rule]] = {
         "noise_v_per_rthz": _Rule(0.0, 1e-3, 0.0),
     },
     "pps": {"high_v": _Rule(0.1, 5.0), "tau_s": _Rule(0.0, 1e-2)},
-    "self_test": {"tone_gain": _Rule(-1.0, 1.0, 0.0), "tone_q": _Rule(0.0, 10.0, 0.0)},
+    "self_test": {
+        "tone_gain": _Rule(-1.0, 1.0, 0.0),
+        "tone_q": _Rule(0.0, 10.0, 0.0),
+        "tone_delay_s": _Rule(-1e-3, 1e-2, 0.0),
+        "tone_bias_v": _Rule(0.0, 5.0, 0.0),
+    },
     "mains": {"voltage_v": _Rule(1.0, 1000.0), "frequency_hz": _Rule(50.0, 60.0)},
 }
 

@@ -19,7 +19,7 @@ from rpmu.acquire.link import Pace, PruLink
 from rpmu.acquire.ring import RingReader
 from rpmu.acquire.sampler import bring_up
 from rpmu.acquire.settings import SamplerSettings
-from rpmu.calibrate.profile import Profile
+from rpmu.calibrate.profile import Profile, load_profile, profile_names
 from rpmu.calibrate.pwm import SquareWave
 from rpmu.calibrate.tones import ToneRecord, fit_tones, responses, without_jumper
 from rpmu.errors import InputError
@@ -33,6 +33,7 @@ TONES_OF_F0 = (0.081, 0.137, 0.311)  # their harmonics do not meet
 # k = 2: what the RC pole's tolerance and the converter's non-linearity do, beyond the harmonics' scatter; of f0 and Q,
 # and of the delay in periods of f0 (tests/calibrate/study.py)
 MODEL_PERCENT, MODEL_PERIODS = 0.2, 2.9e-4
+SHIFT_SHARE = 0.02  # k = 2: what two resistors of 1 % and the mid-scale's divider do to what R7 adds to it
 Progress = Callable[[str, float], None]
 
 
@@ -46,7 +47,7 @@ class Found:
         q: quality factor, in service.
         delay_s: of the electronics, RC pole included, against the PPS input.
         skew_s: of it, what this channel lies behind the first.
-        dc_counts: mid-scale, with a dead outlet.
+        dc_counts: mid-scale, with a dead outlet; what the jumper nominally adds is taken off.
         noise_counts: RMS, of the samples.
         level: amplitude of the tone, relative to nominal: filter, R7 and the 3.3 V together.
         u_f0_percent: expanded uncertainty (k = 2).
@@ -71,6 +72,20 @@ class Found:
     u_dc_counts: float = 0.0
 
 
+def require_tone(profile: Profile) -> None:
+    """Refuse a front end that the tone does not reach.
+
+    Raises:
+        InputError: its profile says nothing of a tone.
+    """
+    if not profile.tone_gain:
+        able = ", ".join(name for name in profile_names() if load_profile(name).tone_gain)
+        raise InputError(
+            f"profile {profile.name} has no input for the self-test's tone, no [self_test] with tone_gain; the designs "
+            f"that have one are {able} (docs/hardware.md)"
+        )
+
+
 def tones_hz(profile: Profile) -> tuple[float, ...]:
     """Fundamentals of the square waves, whole Hz: from a twelfth to a third of the corner."""
     return tuple(float(round(share * profile.f0_hz)) for share in TONES_OF_F0)
@@ -86,32 +101,35 @@ async def self_test(
     tone_v: float = 3.3,
     seconds: float = 5.0,
     progress: Progress = lambda _, __: None,
+    columns: Sequence[int] | None = None,
 ) -> list[Found]:
     """Take the sampler, play the waves and fit; the sampler and the wave are stopped in any case.
 
     Args:
         link: to the PRU, which nobody else may use.
         pace: waits.
-        settings: what to sample; the first channels are `names`.
+        settings: what to sample.
         wave: the PWM output.
         profile: nominal front end.
         names: of the channels to test.
         tone_v: level of the PWM pin.
         seconds: of each wave.
         progress: called with what is being done and how far it is, 0 to 1.
+        columns: where among the sampled channels `names` are; the first ones unless given.
 
     Raises:
         InputError: the design has no tone input, the outlet is alive, or the tone does not arrive.
         HardwareError: the PRU does not answer, or the PWM refuses.
     """
-    if not profile.tone_gain:
-        raise InputError(f"profile {profile.name} has no input for the self-test's tone (docs/hardware.md)")
+    require_tone(profile)
+    columns = range(len(names)) if columns is None else columns
     try:
         wave.stop()
         info = await bring_up(link, settings, pace)
         reader = RingReader(link.window(), info)
         quiet, _ = await _collect(reader, pace, SETTLE_S, QUIET_S, partial(progress, "listening"))
-        rests, noise = _levels(quiet, info, names)
+        rests, noise = _levels(quiet, info, names, columns)
+        rests = [without_shift(rest, profile) for rest in rests]
         records = []
         for hz in tones_hz(profile):
             wave.start(hz)
@@ -121,7 +139,7 @@ async def self_test(
         wave.stop()
         link.stop()
         link.close()
-    return evaluate(records, info, profile, names, tone_v, rests, noise)
+    return evaluate(records, info, profile, names, tone_v, rests, noise, columns)
 
 
 async def _collect(
@@ -140,7 +158,7 @@ async def _collect(
 
 
 def _levels(
-    blocks: Sequence[SampleBlock], info: AcquisitionInfo, names: Sequence[str]
+    blocks: Sequence[SampleBlock], info: AcquisitionInfo, names: Sequence[str], columns: Sequence[int]
 ) -> tuple[list[MidScale], list[float]]:
     """Mid-scale and noise of each channel, counts.
 
@@ -149,7 +167,7 @@ def _levels(
     """
     if not blocks:
         raise InputError("the PRU delivers no samples")
-    counts = np.concatenate([b.codes for b in blocks]).astype(np.float64)[:, : len(names)] * info.counts_per_code
+    counts = np.concatenate([b.codes for b in blocks]).astype(np.float64)[:, columns] * info.counts_per_code
     noise = counts.std(axis=0)
     for name, rms in zip(names, noise.tolist(), strict=True):
         if rms > LIVE_COUNTS:
@@ -157,6 +175,12 @@ def _levels(
     u_counts = 2 * np.array([part.mean(axis=0) for part in np.array_split(counts, PARTS)]).std(axis=0) / sqrt(PARTS)
     rests = zip(counts.mean(axis=0).tolist(), u_counts.tolist(), strict=True)
     return [MidScale(*rest) for rest in rests], noise.tolist()
+
+
+def without_shift(rest: MidScale, profile: Profile) -> MidScale:
+    """Mid-scale in service, of one with the jumper set: what R7 nominally adds is taken off, and is as good as R7."""
+    shift_counts = profile.tone_shift_v / profile.volts_per_count
+    return MidScale(rest.counts - shift_counts, hypot(rest.u_counts, SHIFT_SHARE * shift_counts))
 
 
 def evaluate(
@@ -167,6 +191,7 @@ def evaluate(
     tone_v: float,
     rests: Sequence[MidScale],
     noise: Sequence[float],
+    columns: Sequence[int] | None = None,
 ) -> list[Found]:
     """One fit per channel over the harmonics of all waves.
 
@@ -176,7 +201,8 @@ def evaluate(
     by_record = [responses(record, info, profile, tone_v) for record in records]
     found: list[Found] = []
     for i, name in enumerate(names):
-        fit = fit_tones([reading for channels in by_record for reading in channels[i]], profile)
+        column = i if columns is None else columns[i]
+        fit = fit_tones([reading for channels in by_record for reading in channels[column]], profile)
         if fit.polarity < 0:
             raise InputError(f"{name}: the tone comes through upside down: R7 is not at the filter's node")
         front_end = fit.front_end

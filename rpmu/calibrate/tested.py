@@ -75,6 +75,10 @@ def _updated(channel: Channel, found: Found, profile: Profile) -> Channel:
     hz = profile.nominal_frequency_hz
     bare = FrontEnd(1.0, found.f0_hz, found.q)
     ratio = complex(channel.polarity * channel.front_end.response(hz) / bare.response(hz))
+    # the jumper moves the mid-scale, so one that was measured without it stays
+    rest = (found.dc_counts, found.u_dc_counts)
+    if channel.u_dc_counts is not None and channel.u_dc_counts < found.u_dc_counts:
+        rest = (channel.dc_counts, channel.u_dc_counts)
     return replace(
         channel,
         gain=abs(ratio),
@@ -83,8 +87,8 @@ def _updated(channel: Channel, found: Found, profile: Profile) -> Channel:
         delay_s=-cmath.phase(ratio) / (2 * pi * hz) - found.skew_s,
         skew_s=found.skew_s,
         u_skew_s=found.u_skew_s,
-        dc_counts=found.dc_counts,
-        u_dc_counts=found.u_dc_counts,
+        dc_counts=rest[0],
+        u_dc_counts=rest[1],
         fitted=tuple(dict.fromkeys((*channel.fitted, "f0", "q"))),
         u_f0_percent=found.u_f0_percent,
         u_q_percent=found.u_q_percent,

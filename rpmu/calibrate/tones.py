@@ -151,7 +151,8 @@ def with_jumper(profile: Profile) -> FrontEnd:
     """From the tone to the samples, nominal: R7 at the filter's node loads it and lowers its Q."""
     plain = profile.front_end
     gain = profile.tone_gain * plain.gain / profile.gain
-    return FrontEnd(gain, profile.f0_hz, profile.tone_q, plain.delay_s)
+    delay_s = plain.delay_s - profile.delay_s + profile.tone_delay_s
+    return FrontEnd(gain, profile.f0_hz, profile.tone_q, delay_s)
 
 
 def without_jumper(q: float, profile: Profile) -> float:

@@ -57,6 +57,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def _add_self_test(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, metavar="FILE", help="configuration of the PMU: which inputs are which")
     parser.add_argument("--profile", metavar="NAME", help="its nominal front end (default: the configuration's)")
+    parser.add_argument(
+        "--channels", metavar="LIST", help="names of the channels on boards of that profile (default: every voltage)"
+    )
     parser.add_argument("--pwm", type=Path, metavar="FOLDER", help="channel of the PWM (default: EHRPWM1A in /sys)")
     parser.add_argument("--tone-v", type=float, default=3.3, metavar="V", help="high level of its pin (default: 3.3)")
     parser.add_argument("--seconds", type=float, default=5.0, metavar="S", help="of each of three tones (default: 5)")

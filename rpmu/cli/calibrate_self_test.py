@@ -20,10 +20,10 @@ from rpmu.calibrate.certificate import add_to_history, check_history, device_ser
 from rpmu.calibrate.guide import say
 from rpmu.calibrate.profile import Profile, load_profile
 from rpmu.calibrate.pwm import SquareWave, find_pwm
-from rpmu.calibrate.self_test import Found, self_test
+from rpmu.calibrate.self_test import Found, require_tone, self_test
 from rpmu.calibrate.tested import after_self_test, moved
 from rpmu.config import Config, default, load
-from rpmu.errors import HardwareError
+from rpmu.errors import HardwareError, InputError
 from rpmu.serve.status_socket import default_socket, read_status
 
 BAR = 20
@@ -50,7 +50,8 @@ def run_self_test(args: argparse.Namespace) -> Callable[[asyncio.Event], Corouti
 async def _test(args: argparse.Namespace) -> int:
     config = load(args.config) if args.config is not None else default()
     profile = load_profile(args.profile or rooms.profile_name(config))
-    names = [channel.name for channel in config.channels if channel.kind == "voltage"]
+    require_tone(profile)
+    names, columns = _tested(args.channels, config)
     simulated = args.twin is not None
     serial = f"TWIN-{args.twin}" if simulated and args.serial is None else device_serial(args.serial)
     history = check_history(args.history, serial)
@@ -67,6 +68,7 @@ async def _test(args: argparse.Namespace) -> int:
             args.tone_v,
             args.seconds,
             _quiet if args.json else _progress,
+            columns,
         )
     _report(found, profile, args.json)
     worst = max(moved(found, previous).values(), key=abs, default=0.0)
@@ -84,6 +86,23 @@ async def _test(args: argparse.Namespace) -> int:
     else:
         print(f"written to {path}; take both jumpers out again, plug the adapter in, and start the daemon")
     return 0
+
+
+def _tested(asked: str | None, config: Config) -> tuple[list[str], list[int]]:
+    """Names of the channels to test, and where they are among the sampled ones: those asked for, or every voltage.
+
+    Raises:
+        InputError: there is no such channel.
+    """
+    every = [channel.name for channel in config.channels]
+    voltages = [channel.name for channel in config.channels if channel.kind == "voltage"]
+    names = voltages if asked is None else [name.strip() for name in asked.split(",")]
+    for name in names:
+        if name not in every:
+            raise InputError(f"--channels {asked}: the configuration has no channel {name!r}, only {', '.join(every)}")
+    if len(set(names)) < len(names):
+        raise InputError(f"--channels {asked}: give each channel once")
+    return names, [every.index(name) for name in names]
 
 
 def _bench(args: argparse.Namespace, config: Config, profile: Profile, stack: ExitStack) -> tuple[PruLink, Pace, Path]:

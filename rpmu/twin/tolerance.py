@@ -60,7 +60,7 @@ def unit_of(profile: Profile, unit: int) -> Unit:
     if unit < 0:
         raise InputError(f"unit {unit}: units are numbered from 0 (exactly nominal)")
     if unit == 0:
-        return Unit(profile, electronics_delay_s=profile.delay_s)
+        return Unit(profile, electronics_delay_s=_electronics_s(profile))
     rng = np.random.default_rng([unit, 0x0FF])
     built, electronics_delay_s, vdd, offset, crystal = _front_end(profile, rng)
     adc = AdcErrors(
@@ -80,7 +80,7 @@ def channels_of(profile: Profile, unit: int, channels: int) -> tuple[tuple[Profi
     """
     first = unit_of(profile, unit)
     if unit == 0:
-        return ((profile, profile.delay_s),) * channels
+        return ((profile, _electronics_s(profile)),) * channels
     more = (_front_end(profile, np.random.default_rng([unit, channel, 0x0FF]))[:2] for channel in range(1, channels))
     return ((first.profile, first.electronics_delay_s), *more)
 
@@ -99,7 +99,12 @@ def _front_end(profile: Profile, rng: np.random.Generator) -> tuple[Profile, flo
         delay_s=profile.delay_s + DELAY_S * delay + SKEW_S * skew,
         bias_v=profile.bias_v * (1.0 + 0.01 * BIAS_PERCENT * bias),
     )
-    return built, profile.delay_s + SKEW_S * skew, vdd, offset, crystal
+    return built, _electronics_s(profile) + SKEW_S * skew, vdd, offset, crystal
+
+
+def _electronics_s(profile: Profile) -> float:
+    """Nominal delay without the transformer's, where the profile knows it."""
+    return profile.tone_delay_s if profile.tone_gain else profile.delay_s
 
 
 def non_linearity(rng: np.random.Generator, largest_lsb: float) -> NDArray[np.float64]:

@@ -102,7 +102,8 @@ class Tone:
         for wave in self._waves:
             level = np.where(cycle >= wave.start, wave.level(cycle), level) if cycle[-1] >= wave.start else level
         design = self.wiring.design
-        return level * (self.wiring.level_v * design.tone_gain / design.gain)
+        at_pin = level * self.wiring.level_v * design.tone_gain + design.tone_shift_v
+        return np.asarray(at_pin / design.gain)
 
     def edges(self, until: float) -> tuple[list[float], list[float]]:
         """Edges at the PPS input up to a cycle that were not given yet, and the level after each."""

@@ -16,7 +16,7 @@ from rpmu.calibrate import self_test as module
 from rpmu.calibrate.certificate import read_certificate
 from rpmu.calibrate.fit import Reading
 from rpmu.calibrate.issue import IssueSettings, channel_of
-from rpmu.calibrate.profile import load_profile
+from rpmu.calibrate.profile import FOLDERS, load_profile
 from rpmu.calibrate.pwm import SquareWave, find_pwm
 from rpmu.calibrate.readings import Base
 from rpmu.calibrate.record import Reference
@@ -190,19 +190,55 @@ def test_a_live_outlet_is_noticed():
     t = np.arange(12000) / 12000
     live = block((20000 + 3000 * np.cos(2 * np.pi * 60 * t)).round())
     with pytest.raises(InputError, match=r"VA is not quiet .* unplug the adapter"):
-        module._levels([live], INFO, ["VA"])
+        module._levels([live], INFO, ["VA"], [0])
     with pytest.raises(InputError, match="delivers no samples"):
-        module._levels([], INFO, ["VA"])
+        module._levels([], INFO, ["VA"], [0])
 
 
-def test_a_design_without_the_option(tmp_path):
-    config = parse(b"")
-    link, pacer = self_test_bench(config, PROFILE, 0, tmp_path / "pwm0")
-    design_b = load_profile("reference-b-120v")
-    wave = SquareWave(tmp_path / "pwm0")
-    with pytest.raises(InputError, match="reference-b-120v has no input for the self-test's tone"):
-        asyncio.run(self_test(link, pacer.pace, config.sampler_settings(), wave, design_b, ["VA"]))
-    pacer.close()
+@pytest.mark.parametrize("name", ["reference-a-230v", "reference-b-120v", "option-ct-30a", "thesis-100hz"])
+def test_every_design_by_the_short_cut(name):
+    """B's tone enters at the summing node and passes no transformer; the others have it at the filter's."""
+    design = load_profile(name)
+    unit = unit_of(design, 5)
+    found = self_tested(unit, design)
+    assert found.f0_hz == pytest.approx(unit.profile.f0_hz, rel=0.01 * found.u_f0_percent)
+    assert found.q == pytest.approx(unit.profile.q, rel=0.01 * found.u_q_percent)
+    assert found.delay_s == pytest.approx(built_delay_s(unit), abs=found.u_delay_s)
+
+
+def test_a_front_end_without_the_option_is_refused_before_anything_is_touched(tmp_path, capsys):
+    text = load_profile_text("reference-a-120v").partition("[self_test]")[0]
+    (tmp_path / "own.toml").write_text(text.replace('"reference-a-120v"', '"own"'))
+    words = ["calibrate", "self-test", "--serial", "S", "--profile", str(tmp_path / "own.toml")]
+    assert main([*words, "--history", str(tmp_path / "h")]) == 3
+    message = capsys.readouterr().err
+    assert "profile own has no input for the self-test's tone" in message
+    assert all(name in message for name in ("reference-b-120v", "thesis-100hz", "option-ct-30a"))
+    assert not (tmp_path / "h").exists()
+
+
+def load_profile_text(name):
+    return next(folder / f"{name}.toml" for folder in FOLDERS if (folder / f"{name}.toml").is_file()).read_text()
+
+
+CURRENT_SECOND = '[[channel]]\nname = "VA"\nain = 0\n[[channel]]\nname = "IA"\nkind = "current"\nain = 3\n'
+
+
+def test_which_channels_are_tested():
+    config = parse(CURRENT_SECOND.encode())
+    assert calibrate_self_test._tested(None, config) == (["VA"], [0])
+    assert calibrate_self_test._tested("IA", config) == (["IA"], [1])
+    with pytest.raises(InputError, match=r"has no channel 'IB', only VA, IA"):
+        calibrate_self_test._tested("IB", config)
+    with pytest.raises(InputError, match="give each channel once"):
+        calibrate_self_test._tested("IA,IA", config)
+
+
+def test_a_channel_that_is_not_the_first():
+    """A record of two channels, of which the second one is asked for: the first one's are not mistaken for it."""
+    both = SampleBlock(12, np.tile(np.array([100, 200], dtype=np.uint16), (64, 1)), 0, 0)
+    dc, _ = module._levels([both], replace(INFO, skew_adc_clocks=(25, 40)), ["IA"], [1])
+    assert dc == [pytest.approx(200 * INFO.counts_per_code)]
 
 
 def test_not_beside_the_daemon(monkeypatch, capsys, tmp_path):

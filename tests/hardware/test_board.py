@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import replace
+from itertools import combinations, pairwise
 from math import hypot
 
+import numpy as np
 import pytest
 
 from hardware.tools import board
@@ -47,27 +49,52 @@ def test_one_wire_in_a_hole():
 def test_test_points_are_free_holes_on_their_nets():
     layout = board.load()
     copper = board.joined(layout)
-    assert set(layout.points) == {f"TP{i}" for i in range(1, 8)}
+    assert set(layout.points) == {f"TP{i}" for i in range(1, 9)}
     for name, (pin, hole) in layout.points.items():
         assert copper[name] == copper[pin], name
         assert hole not in layout.used()
 
 
 def test_parts_fit():
-    """DIP-8 is four rows by three columns; two wires are 2 to 8 holes apart; adapters and terminals are straight."""
+    """DIP-8 is four rows by three columns; two wires are 2 to 8 holes apart; pin rows are straight, hole by hole."""
     parts = board.load().parts
     u1 = parts["U1"]
     row, column = u1["1"]
     assert [u1[str(i)] for i in range(1, 5)] == [(row + i, column) for i in range(4)]
     assert [u1[str(i)] for i in range(8, 4, -1)] == [(row + i, column + 3) for i in range(4)]
     for ref, pins in parts.items():
-        if len(pins) == 2:
+        if len(pins) == 2 and ref != "JP1":
             (r1, c1), (r2, c2) = pins.values()
             assert 2 <= hypot(r1 - r2, c1 - c2) <= 8, ref
-    for ref in ("D2", "U2"):
-        (r1, c1), (r2, c2), (r3, c3) = parts[ref].values()
-        assert c1 == c2 == c3
-        assert r2 - r1 == r3 - r2 in (1, -1), ref
+    for ref in ("D2", "U2", "JP1", "JP2"):
+        rows, columns = zip(*parts[ref].values(), strict=True)
+        assert len(set(columns)) == 1, ref
+        assert {abs(b - a) for a, b in pairwise(rows)} == {1}, ref
+        assert len(set(rows)) == len(rows), ref
+
+
+def test_no_part_on_another():
+    """Bodies seen from above: half a hole of room round the line between two wires, and round every row of pins."""
+    layout = board.load()
+    for (one, first), (other, second) in combinations(layout.parts.items(), 2):
+        apart = min(hypot(a[0] - b[0], a[1] - b[1]) for a in along(first) for b in along(second))
+        assert apart > 0.9, (one, other)
+
+
+def along(pins):
+    """Points a tenth of a hole apart on the lines through a part's pins; of a package, over its whole area."""
+    holes = list(pins.values())
+    if len(holes) == 8:
+        rows, columns = ([h[i] for h in holes] for i in (0, 1))
+        return [
+            (r, c) for r in np.arange(min(rows), max(rows) + 0.1, 0.5) for c in range(min(columns), max(columns) + 1)
+        ]
+    return [
+        (a[0] + share * (b[0] - a[0]), a[1] + share * (b[1] - a[1]))
+        for a, b in pairwise(holes)
+        if hypot(a[0] - b[0], a[1] - b[1]) <= 8
+        for share in np.linspace(0, 1, 80)
+    ]
 
 
 def test_every_part_is_in_one_step_and_its_drawing():
@@ -83,7 +110,7 @@ def test_every_part_is_in_one_step_and_its_drawing():
 
 def test_a_hole_off_the_board_is_named(monkeypatch, tmp_path):
     file = tmp_path / "board-a.toml"
-    file.write_text(board.FILE.read_text().replace('"A20"', '"A31"'))
+    file.write_text(board.FILE.read_text().replace('"A22"', '"A33"'))
     monkeypatch.setattr(board, "FILE", file)
-    with pytest.raises(ValueError, match="hole A31 is not on the board, which is A1 to P30"):
+    with pytest.raises(ValueError, match="hole A33 is not on the board, which is A1 to P32"):
         board.load()

@@ -12,7 +12,24 @@ from hardware.tools import bom, drawing, pages
 from hardware.tools.parts import designs, number
 from rpmu.config import parse
 
-ALSO = {"C7", "C11", "D1", "D2", "F1", "J1", "J2", "J3", "R11", "R12", "RV1", "T1", "U1", "U2"}  # not in the front end
+ALSO = {
+    "C7",
+    "C11",
+    "D1",
+    "D2",
+    "F1",
+    "J1",
+    "J2",
+    "J3",
+    "JP1",
+    "JP2",
+    "R11",
+    "R12",
+    "RV1",
+    "T1",
+    "U1",
+    "U2",
+}  # not in the front end
 DESIGN_OF = {"A": "reference-a-120v", "B": "reference-b-120v"}
 
 
