@@ -27,6 +27,7 @@ from rpmu.cli import calibrate_self_test
 from rpmu.cli.main import main
 from rpmu.config import parse
 from rpmu.errors import HardwareError, InputError
+from rpmu.mid_scale import MidScale
 from rpmu.twin.bench import self_test_bench
 from rpmu.twin.tolerance import unit_of
 from tests.calibrate.device import self_tested
@@ -237,8 +238,28 @@ def test_which_channels_are_tested():
 def test_a_channel_that_is_not_the_first():
     """A record of two channels, of which the second one is asked for: the first one's are not mistaken for it."""
     both = SampleBlock(12, np.tile(np.array([100, 200], dtype=np.uint16), (64, 1)), 0, 0)
-    dc, _ = module._levels([both], replace(INFO, skew_adc_clocks=(25, 40)), ["IA"], [1])
-    assert dc == [pytest.approx(200 * INFO.counts_per_code)]
+    rests, _ = module._levels([both], replace(INFO, skew_adc_clocks=(25, 40)), ["IA"], [1])
+    assert rests[0].counts == pytest.approx(200 * INFO.counts_per_code)
+
+
+def test_what_the_jumper_adds_to_the_mid_scale_is_taken_off():
+    """86 mV of design A with 1.8 V on 4096 counts, good to 2 %."""
+    rest = module.without_shift(MidScale(2247.0, 0.1), PROFILE)
+    shift = (PROFILE.tone_bias_v - PROFILE.bias_v) / 1.8 * 4096
+    assert shift == pytest.approx(195, abs=1)
+    assert rest.counts == pytest.approx(2247.0 - shift)
+    assert rest.u_counts == pytest.approx(0.02 * shift, rel=0.01)
+    old_profile = replace(PROFILE, tone_bias_v=0.0)
+    assert module.without_shift(MidScale(2247.0, 0.1), old_profile) == MidScale(2247.0, 0.1)
+
+
+def test_a_mid_scale_that_was_measured_in_service_stays():
+    previous = certificate_of(PROFILE)
+    for u, expected in ((0.5, 2060.0), (8.0, 2050.0), (None, 2050.0)):
+        before = replace(previous, channel=(replace(previous.channel[0], dc_counts=2060.0, u_dc_counts=u),))
+        found = found_of(u_dc_counts=4.0)
+        after = after_self_test([found], PROFILE, before, "TWIN-7", TODAY, simulated=True)
+        assert after.channel[0].dc_counts == expected
 
 
 def test_not_beside_the_daemon(monkeypatch, capsys, tmp_path):
