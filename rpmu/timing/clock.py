@@ -18,6 +18,8 @@ from statistics import fmean
 
 import numpy as np
 
+from rpmu.timing.axis import AxisMove
+from rpmu.timing.bridge import Shift
 from rpmu.timing.crystal import FloatArray, carry, phase_variance, transition
 from rpmu.timing.edge import Edge
 from rpmu.timing.interval import IntervalClock
@@ -85,6 +87,7 @@ class ClockFilter:
         self._scan, self._local_ns = 0, 0
         self._state = np.zeros(3)
         self._covariance = np.zeros((3, 3))
+        self._shift_ns = 0.0  # what is not known of the last shift of the sampling instants, until an edge has come
         self._edge_scan = 0
         self._suspicion_ns, self._suspicion_scan = 0.0, 0  # an edge was rejected where one was due
         self._doubt_ns = 0.0  # the line followed two edges that may have been wrong themselves
@@ -130,7 +133,7 @@ class ClockFilter:
             return math.inf
         lag_ns = self._lag_ns * (1.0 + self.seconds_since_edge(scan) / LAG_WINDOW)
         variance = phase_variance(self._covariance, self._seconds(scan), self._drift_ppb_per_s)
-        variance += receiver_sigma_ns**2 + lag_ns**2 + self._doubt_ns**2
+        variance += self._shift_ns**2 + receiver_sigma_ns**2 + lag_ns**2 + self._doubt_ns**2
         if self._suspicion_ns:  # as if the rejected edge were right, and the frequency had changed
             elapsed = (scan - self._suspicion_scan) * self._nominal_ns * 1e-9
             variance += (self._suspicion_ns * (1.0 + elapsed) / 2) ** 2
@@ -147,16 +150,36 @@ class ClockFilter:
     def _predicted(self, scan: int) -> FloatArray:
         """Covariance [3, 3] at a scan."""
         step, noise = transition(self._seconds(scan), self._drift_ppb_per_s)
-        return np.asarray(step @ self._covariance @ step.T + noise)
+        covariance = np.asarray(step @ self._covariance @ step.T + noise)
+        covariance[0, 0] += self._shift_ns**2
+        return covariance
 
     # ---- what it is told ----
 
-    def shift(self, scans: float, sigma_ns: float) -> None:
-        """The sampling instants moved later by a part of a scan (or more), known to `sigma_ns`: the ADC restarted."""
-        self._state[0] += scans * self._nominal_ns * (1.0 + self.offset_ppb * 1e-9)
-        self._covariance[0, 0] += sigma_ns**2
-        self._finder.clear()
-        self._intervals.clear()
+    def shift(self, shift: Shift) -> None:
+        """The sampling instants moved: the ADC restarted, or it is known better by how much."""
+        if not shift.again:
+            self._covariance[0, 0] += self._shift_ns**2
+            self._finder.clear()
+            self._intervals.clear()
+        elif not self._shift_ns:
+            return  # an edge has come since, and says more
+        self._state[0] += shift.scans * self._nominal_ns * (1.0 + self.offset_ppb * 1e-9)
+        self._intervals.shift(-shift.scans)
+        self._shift_ns = shift.sigma_ns
+
+    def move(self, move: AxisMove) -> None:
+        """Go on along the scans of a new run of the acquisition."""
+        self._move_to(move.before)
+        self._state[0] += move.fraction * self._nominal_ns * (1.0 + self.offset_ppb * 1e-9)
+        self._scan = move.scan
+        self._nominal_ns = SECOND_NS / move.rate_hz
+        self._edge_scan = move.nearest(self._edge_scan)
+        self._suspicion_scan = move.nearest(self._suspicion_scan)
+        self._finder = StartFinder(self._nominal_ns, self._settings)
+        self._intervals.move(move)
+        self.jitter.forget_edges()
+        self._shift_ns = move.sigma_ns
 
     def edge(self, edge: Edge) -> Outcome:
         """Take in an edge at the start of a second."""
@@ -185,6 +208,7 @@ class ClockFilter:
         # Phase at the last edge and slope share that edge's error.
         self._covariance = np.diag([sigma**2, 2 * slope**2, self._settings.drift_ppb_per_s**2])
         self._covariance[0, 1] = self._covariance[1, 0] = sigma * slope
+        self._shift_ns = 0.0
         self._forget_noise()
         self._intervals.clear()
         self._finder.clear()
@@ -241,7 +265,7 @@ class ClockFilter:
         whole = round(since_ns)
         self._state = np.asarray(step @ self._state)
         self._state[0] = since_ns - whole
-        self._covariance = covariance
+        self._covariance, self._shift_ns = covariance, 0.0
         self._scan, self._local_ns = scan, self._local_ns + whole
 
     def _follow(self, residual: float, noise: float) -> float:

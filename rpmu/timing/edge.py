@@ -76,6 +76,11 @@ class EdgeFitter:
         self._misfits = 0  # in a row
         self._tau_limits = (0.02, 8.0)
 
+    def rescale(self, ratio: float) -> None:
+        """Scans come faster by a factor: what is counted in them is that much more."""
+        self.tau *= ratio
+        self._covariance = self._covariance * np.outer([ratio, 1.0], [ratio, 1.0])
+
     def fit(self, event: PpsEvent) -> Edge:
         """Find the edge in an ADC event.
 

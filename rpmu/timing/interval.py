@@ -13,13 +13,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rpmu.timing.axis import AxisMove
 from rpmu.timing.settings import TimingSettings
+from rpmu.timing.start import SECOND_NS
 
 MOST_EDGES = 100
 GRID = 401
 MARGIN_NS = 60.0  # the receiver's jitter may carry an edge across a sample
 MARGIN_DECAY = 0.98
 DRIFT_SIGMAS = 3.0  # strips are limits, not standard deviations: the drift may be this much larger than assumed
+MOVE_SIGMAS = 3.0  # likewise: the place of an edge is not expected farther off
 SETTLING_EDGES = 2
 APPROACH = 0.2
 
@@ -54,6 +57,17 @@ class IntervalClock:
     def clear(self) -> None:
         """Forget all edges."""
         self._edges.clear()
+
+    def shift(self, scans: float) -> None:
+        """All edges lie later by so many scans than was known."""
+        self._edges = deque(((s, f + scans, time, half) for s, f, time, half in self._edges), MOST_EDGES)
+
+    def move(self, move: AxisMove) -> None:
+        """The scans of a new run count; where that puts the edges is not known exactly, which widens them."""
+        widen_ns = MOVE_SIGMAS * move.sigma_ns
+        moved = ((*move.place(s, f), time, half + widen_ns) for s, f, time, half in self._edges)
+        self._edges = deque(moved, MOST_EDGES)
+        self._nominal_ns = SECOND_NS / move.rate_hz
 
     def add(self, scan: int, fraction: float, time_ns: int, half_width_ns: float) -> None:
         """Take in one more interval.

@@ -45,6 +45,10 @@ class JitterEstimate:
         self._edges: deque[Candidate] = deque(maxlen=4)
         self._window: deque[float] = deque(maxlen=WINDOW)
 
+    def forget_edges(self) -> None:
+        """Scans are counted anew: what comes makes no difference with edges before; what was learned stays."""
+        self._edges.clear()
+
     def learn(self, edge: Candidate, nominal_ns: float) -> None:
         """Take in an edge, with the nominal length of a scan, ns."""
         self._edges.append(edge)

@@ -16,6 +16,7 @@ from collections import deque
 from dataclasses import replace
 
 from rpmu.acquire.blocks import AcquisitionInfo, PpsEvent, SampleBlock
+from rpmu.timing.axis import AxisMove
 from rpmu.timing.bridge import CounterBridge
 from rpmu.timing.clock import ClockFilter, Outcome, Verdict
 from rpmu.timing.edge import BadEdgeError, Edge, EdgeFitter
@@ -36,7 +37,7 @@ LOOKS_PER_S = 5  # map, state and codes follow what comes in at once, and the me
 
 
 class TimeKeeper:
-    """Time from a GPS receiver, for one run of the acquisition (from START to the next)."""
+    """Time from a GPS receiver, for one run of the acquisition (from START to the next) or, with `resume`, several."""
 
     def __init__(
         self, info: AcquisitionInfo, settings: TimingSettings | None = None, leaps: LeapSchedule | None = None
@@ -64,6 +65,8 @@ class TimeKeeper:
         self._other_input_ns = math.nan
         self._scan = 0
         self._looked_scan = 0
+        self._next_run: AcquisitionInfo | None = None
+        self._held_nmea = b""
         self._map: TimeMap | None = None
         self._status: TimeStatus | None = None
 
@@ -83,6 +86,9 @@ class TimeKeeper:
             data: raw bytes of the serial port.
             at_scan: newest scan number when they were read.
         """
+        if self._next_run is not None:
+            self._held_nmea += data  # until the scans of the new run have their place
+            return
         self._advance(at_scan)
         sentences = self._nmea.feed(data, at_scan)
         for sentence in sentences:
@@ -95,12 +101,29 @@ class TimeKeeper:
         self._count("edges")
         if event.source == "adc":
             self._see(event.epoch, event.first_scan + event.crossing, event.counter_before)
+        if self._next_run is not None:
+            self._count("bad")  # it came at the pin before any scan of its run, and has no place
+            return
         self._advance(event.first_scan + event.samples.size)
         if self._receiver.heard_s > -math.inf and self._no_voucher():
             self._count("unvouched")
         else:
             self._take_event(event)
         self._look()
+
+    def resume(self, info: AcquisitionInfo) -> bool:
+        """The acquisition was started anew, on a counter that ran on: with its first scan, all that is known goes on.
+
+        Args:
+            info: of the new run.
+
+        Returns:
+            False if there is nothing to go on with, because no scan was seen.
+        """
+        if self._bridge.epoch is None:
+            return False
+        self._next_run = info
+        return True
 
     # ---- what comes out ----
 
@@ -170,11 +193,30 @@ class TimeKeeper:
         self._scan = max(self._scan, scan)
 
     def _see(self, epoch: int, scan: int, counter: int) -> None:
-        """Carry the clock across a restart of the ADC."""
-        moved, sigma_ns = self._bridge.see(epoch, scan, counter)
-        if sigma_ns:
-            self._clock.shift(moved, sigma_ns)
+        """Carry the clock across a restart of the ADC, or to the scans of a new run."""
+        if self._next_run is not None:
+            self._bridge, move = self._bridge.next_run(self._next_run, epoch, scan, counter)
+            self._next_run = None
+            self._move(move)
+        elif (shift := self._bridge.see(epoch, scan, counter)) is not None:
+            self._clock.shift(shift)
             self._look()
+
+    def _move(self, move: AxisMove) -> None:
+        """All that is remembered by scans or by their seconds moves to the new axis."""
+        self._count("carried")
+        self._rate_hz, self._scan = move.rate_hz, move.scan
+        self._clock.move(move)
+        self._fitter.rescale(move.rate_hz / move.before_hz)
+        self._quality.move(move)
+        self._nmea.move(move)
+        self._namer.shift(move.seconds)
+        self._receiver.heard_s += move.seconds
+        if self._chosen_input_s is not None:
+            self._chosen_input_s += move.seconds
+        held, self._held_nmea = self._held_nmea, b""
+        self._look()
+        self.feed_nmea(held, move.scan)
 
     def _no_voucher(self) -> str:
         return self._receiver.no_voucher(self._now_s, self._settings.nmea_timeout_s)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rpmu.acquire.blocks import PpsEvent, SampleBlock
+from rpmu.acquire.blocks import AcquisitionInfo, PpsEvent, SampleBlock
 from rpmu.timing.codes import MSG_TQ_LOCKED, pmu_time_quality
 from rpmu.timing.leap import LeapSchedule
 from rpmu.timing.quality import BOUND_SIGMAS
@@ -40,6 +40,10 @@ class KnownTime:
             last_step_ns=0.0,
             leap="none",
         )
+
+    def resume(self, _info: AcquisitionInfo) -> bool:
+        """It was given for one run."""
+        return False
 
     def feed_block(self, block: SampleBlock) -> None:
         """Nothing to learn."""

@@ -118,6 +118,14 @@ class SecondNamer:
         self._agreed_utc = 0  # the latest second that the receiver and we named alike
         self._repeated = False  # the receiver just gave a second the name of the one before
 
+    def shift(self, seconds: float) -> None:
+        """The time that only counts on (`now_s`) is so much more from here on."""
+        self._confirm_at_s += seconds
+        if self._disputed_since_s is not None:
+            self._disputed_since_s += seconds
+        if self._leaps_known_s is not None:
+            self._leaps_known_s += seconds
+
     def trust_at(self, local_ns: int) -> Trust:
         """How far to believe the name at a local time: a leap second may come without a word of the receiver."""
         if self.trust is not Trust.TRUSTED or self.name is None:

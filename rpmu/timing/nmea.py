@@ -20,6 +20,8 @@ from typing import Any
 
 import pynmea2
 
+from rpmu.timing.axis import AxisMove
+
 LONGEST_SENTENCE = 300  # NMEA allows 82; $PMTKCHN of a real receiver has 200
 ROLLOVER_S = 1024 * 7 * 86_400
 UNIX_EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
@@ -115,6 +117,10 @@ class SentenceSplitter:
                     self._reject("too long")
         return [sentence for sentence in found if sentence is not None]
 
+    def move(self, move: AxisMove) -> None:
+        """The scans of a new run count."""
+        self._scan = move.nearest(self._scan)
+
     def _reject(self, reason: str) -> None:
         self.bad[reason] += 1
         self._line = None
@@ -151,6 +157,7 @@ class NmeaStream:
         self.good: Counter[str] = Counter()
         self._splitter = SentenceSplitter()
         self.bad = self._splitter.bad
+        self.move = self._splitter.move
         self._not_before = not_before
 
     def feed(self, data: bytes, at_scan: int) -> list[Sentence]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+from rpmu.timing.axis import AxisMove
 from rpmu.timing.codes import message_time_quality, pmu_time_quality, unlocked_time
 from rpmu.timing.settings import TimingSettings
 from rpmu.timing.states import Evidence, LockMachine, LockState
@@ -78,6 +79,13 @@ class Quality:
         if self.state is LockState.LOCKED:
             self._locked_scan = scan - round(evidence.seconds_since_edge * self._rate_hz)
         self._judge_codes(self.seconds_since_lock(scan))
+
+    def move(self, move: AxisMove) -> None:
+        """The scans of a new run count."""
+        self._rate_hz = move.rate_hz
+        self._step_scan = None if self._step_scan is None else move.nearest(self._step_scan)
+        self._locked_scan = None if self._locked_scan is None else move.nearest(self._locked_scan)
+        self._moved_scan = None if self._moved_scan is None else move.nearest(self._moved_scan)
 
     def _since(self, then: int | None, scan: int) -> float:
         return math.inf if then is None else (scan - then) / self._rate_hz

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from rpmu.acquire.blocks import PpsEvent, SampleBlock
+from rpmu.acquire.blocks import AcquisitionInfo, PpsEvent, SampleBlock
 from rpmu.timing.status import ReportTime, TimeStatus
 from rpmu.timing.time_map import TimeMap
 
@@ -20,6 +20,10 @@ class TimeSource(Protocol):
     @property
     def status(self) -> TimeStatus:
         """State, quality and counters now."""
+        ...
+
+    def resume(self, info: AcquisitionInfo) -> bool:
+        """The acquisition was started anew on a counter that ran on; False if that is of no use to go on."""
         ...
 
     def feed_block(self, block: SampleBlock) -> None:

@@ -66,6 +66,7 @@ class TimeCounters:
         double: rejected edges in a second that had a good one already.
         resyncs: corrections of the time above the limit, whole seconds included.
         epochs: restarts of the ADC bridged by the counter.
+        carried: new runs of the acquisition to which the counter carried the clock.
         nmea_good: sentences by kind.
         nmea_bad: discarded sentences by reason.
     """
@@ -79,6 +80,7 @@ class TimeCounters:
     double: int = 0
     resyncs: int = 0
     epochs: int = 0
+    carried: int = 0
     nmea_good: Mapping[str, int] = field(default_factory=dict)
     nmea_bad: Mapping[str, int] = field(default_factory=dict)
 

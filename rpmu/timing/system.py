@@ -13,9 +13,10 @@ import math
 from dataclasses import replace
 
 from rpmu.acquire.blocks import AcquisitionInfo, PpsEvent, SampleBlock
+from rpmu.timing.axis import AxisMove
 from rpmu.timing.bridge import CounterBridge
 from rpmu.timing.chrony import ChronyTracking
-from rpmu.timing.interval import DRIFT_SIGMAS, IntervalClock
+from rpmu.timing.interval import DRIFT_SIGMAS, MOVE_SIGMAS, IntervalClock
 from rpmu.timing.leap import DAY_S, LeapSchedule, LeapSecond
 from rpmu.timing.quality import BOUND_SIGMAS, Quality
 from rpmu.timing.settings import TimingSettings
@@ -29,7 +30,7 @@ LEAP_MARGIN_S = 3
 
 
 class SystemTimeKeeper:
-    """Time from readings of the host clock, for one run of the acquisition."""
+    """Time from readings of the host clock, for one run of the acquisition or, with `resume`, several."""
 
     def __init__(
         self, info: AcquisitionInfo, settings: TimingSettings | None = None, leaps: LeapSchedule | None = None
@@ -48,9 +49,20 @@ class SystemTimeKeeper:
         self._offset_ppb, self._half_width_ns, self._offset_half_width_ppb = 0.0, math.inf, math.inf
         self._tracking: ChronyTracking | None = None
         self._tracking_scan = 0
+        self._carried = 0
+        self._next_run: AcquisitionInfo | None = None
+
+    def resume(self, info: AcquisitionInfo) -> bool:
+        """As `TimeKeeper.resume`."""
+        if self._bridge.epoch is None:
+            return False
+        self._next_run = info
+        return True
 
     def feed_tracking(self, tracking: ChronyTracking, at_scan: int) -> None:
         """Take in what chronyd says, with the newest scan number then."""
+        if self._next_run is not None:
+            return  # the scan has no place yet
         self._scan = max(self._scan, at_scan)
         self._tracking, self._tracking_scan = tracking, at_scan
         if tracking.leap_step and self._line:
@@ -66,6 +78,8 @@ class SystemTimeKeeper:
             scan: newest complete scan.
             after_ns: UTC of the host clock after it was read.
         """
+        if self._next_run is not None:
+            return  # the scan has no place yet
         self._scan = max(self._scan, scan)
         second = before_ns // SECOND_NS
         if self._line is None:
@@ -93,12 +107,32 @@ class SystemTimeKeeper:
 
     def feed_block(self, block: SampleBlock) -> None:
         """Take in that scans have passed, and whether the ADC was restarted."""
-        moved, sigma_ns = self._bridge.see(block.epoch, block.first_scan, block.counter)
-        if sigma_ns and self._line is not None:
-            self._line = replace(self._line, time0_ns=self._line.time0_ns + round(moved * self._line.ns_per_index))
-            self._intervals.clear()
+        if self._next_run is not None:
+            self._bridge, move = self._bridge.next_run(self._next_run, block.epoch, block.first_scan, block.counter)
+            self._next_run = None
+            self._move(move)
+        else:
+            shift = self._bridge.see(block.epoch, block.first_scan, block.counter)
+            # What is learned of it later is far below what a reading of the host clock can show.
+            if shift is not None and not shift.again and self._line is not None:
+                moved_ns = round(shift.scans * self._line.ns_per_index)
+                self._line = replace(self._line, time0_ns=self._line.time0_ns + moved_ns)
+                self._intervals.clear()
         self._scan = max(self._scan, block.first_scan)
         self._look()
+
+    def _move(self, move: AxisMove) -> None:
+        """All that is remembered by scans moves to the new axis."""
+        self._carried += 1
+        self._rate_hz, self._nominal_ns, self._scan = move.rate_hz, SECOND_NS / move.rate_hz, move.scan
+        if self._line is not None:
+            scan, fraction = move.place(self._line.index0)
+            ns_per_scan = self._nominal_ns * (1 + self._offset_ppb * 1e-9)
+            self._line = TimeMap(scan, self._line.time0_ns - round(fraction * ns_per_scan), ns_per_scan)
+            self._half_width_ns += MOVE_SIGMAS * move.sigma_ns
+        self._intervals.move(move)
+        self._quality.move(move)
+        self._tracking_scan = move.nearest(self._tracking_scan)
 
     def feed_nmea(self, data: bytes, at_scan: int) -> None:
         """Nothing: this source needs no receiver."""
@@ -120,7 +154,12 @@ class SystemTimeKeeper:
             state=self._quality.state,
             reason=self._quality.reason,
             codes=self._quality.codes,
-            counters=TimeCounters(edges=self._readings, resyncs=self._quality.resyncs, epochs=self._bridge.epochs),
+            counters=TimeCounters(
+                edges=self._readings,
+                resyncs=self._quality.resyncs,
+                epochs=self._bridge.epochs,
+                carried=self._carried,
+            ),
             sigma_ns=self._bound_ns() / BOUND_SIGMAS,
             bound_ns=self._quality.bound_ns,
             ppm=-self._offset_ppb * 1e-3,

@@ -20,6 +20,8 @@ INFO = AcquisitionInfo(1, 7, 50, 5, 3, 0, (25,), "1.0")
 RATE = 60_000.0
 START = 1_780_315_200  # 2026-06-01 12:00:00 UTC
 TICKS_PER_SCAN = 10_000 / 3
+LAG_TICKS = 5000.0
+LATE_TICKS = 44  # spread of the lateness with which the firmware reads a scan, as on the emulator
 NO_CODES = np.zeros((64, 1), dtype=np.uint16)
 
 
@@ -56,6 +58,9 @@ class World:
     nmea_error_s: Callable[[int], int] = lambda _: 0
     leap_utc: Callable[[int], tuple[int, int]] | None = None  # second -> (Unix count, 60th second?)
     restart_ticks: Callable[[int], float] = lambda _: 0.0  # ADC restarts in this second; instants move by this
+    # A new run of the acquisition begins in this second: after how much of it, for how long nothing is sampled, and
+    # the length of the new scans in ADC clocks.
+    new_run: Callable[[int], tuple[float, float, int] | None] = lambda _: None
     seed: int = 1
     sentences: Callable[[int, bool, bool, bool], bytes] | None = None
     talkers: Callable[[int], str] = lambda _: "GP"
@@ -144,13 +149,18 @@ class _Runner:
         self.world, self.axis = world, _Axis(world)
         self.rng = np.random.default_rng(world.seed)
         self.keeper = TimeKeeper(INFO, settings, leaps)
-        self.epoch, self.moved = 1, 0.0  # scans by which the numbers lag behind the axis
+        self.epoch, self.moved = 1, 0.0  # scans by which the numbers lag behind the axis ...
+        self.info, self.ratio = INFO, 1.0  # ... whose scans are of this number in the present run
+        self.sampling_from = 0.0
         self.rows: list[tuple[float, ...]] = []
         self.states: list[LockState] = []
         self.reasons: list[str] = []
 
     def number(self, position: float) -> float:
-        return position - self.moved
+        return (position - self.moved) * self.ratio
+
+    def position(self, number: float) -> float:
+        return number / self.ratio + self.moved
 
     def run(self, looks: int) -> Record:
         for k in range(self.world.seconds):
@@ -162,6 +172,10 @@ class _Runner:
                 todo.append((self.world.nmea_delay_s(k), lambda t, k=k: self._talk(k, t)))
             if self.world.restart_ticks(k):
                 todo.append((0.6, lambda _, k=k: self._restart(k)))
+            if (new := self.world.new_run(k)) is not None:
+                after, pause, clocks = new
+                todo.append((after, lambda t, pause=pause, clocks=clocks: self._new_run(t + pause, clocks)))
+                todo.append((after + pause + 0.003, self._look))
             todo += [((i + 0.5) / looks, self._look) for i in range(looks)]
             for offset, action in sorted(todo, key=lambda item: item[0]):
                 action(k + offset)
@@ -175,6 +189,8 @@ class _Runner:
         return 1e-9 * (self.world.pps_error_ns(k) + self.world.jitter_ns * self.rng.standard_normal())
 
     def _pulse(self, t: float) -> None:
+        if t < self.sampling_from:
+            return
         position = self.number(self.axis.scan(max(t, 0.0)))
         if self.world.pin_ticks:
             self.keeper.feed_event(self._pin_event(position))
@@ -184,7 +200,7 @@ class _Runner:
     def _adc_event(self, position: float, k: int) -> PpsEvent:
         first = int(position) - 20
         scans = np.arange(first, first + 80, dtype=np.float64)
-        tau = self.world.tau_scans(k)
+        tau = self.world.tau_scans(k) * self.ratio
         rise = -np.expm1(-np.maximum(scans - position, 0) / tau) if tau else (scans >= position).astype(float)
         volts = 3.0 + self.world.step_counts * rise + self.world.noise_counts * self.rng.standard_normal(scans.size)
         codes = np.clip(np.rint(volts), 0, 4095).astype(np.uint16)
@@ -196,22 +212,25 @@ class _Runner:
     def _pin_event(self, position: float) -> PpsEvent:
         # Ticks of the edge: a scan's result is ready 13 ADC clocks after its sampling instant, read 22 ticks later;
         # a look at the pin comes 12 ticks after the counter is read (both as on the emulator).
-        ticks = (position - 13 / 50) * TICKS_PER_SCAN + self._lag_ticks()
+        ticks = (self.position(position) - 13 / 50) * TICKS_PER_SCAN + LAG_TICKS
         before = ticks - 12 - self.rng.uniform() * self.world.pin_ticks
         none = np.zeros(0, dtype=np.uint16)
         after = before + self.world.pin_ticks
-        newest = int(position - 13 / 50)
+        newest = int(position - 13 / self.info.scan_adc_clocks)
         return PpsEvent("pin", self.epoch, newest, none, 0, round(before), round(after))
 
-    def _lag_ticks(self) -> float:
-        return 5000.0 + self.moved * TICKS_PER_SCAN
-
     def _counter(self, number: float) -> int:
-        return int(number * TICKS_PER_SCAN + self._lag_ticks() + 22 + self.rng.uniform() * 60)
+        return int(self.position(number) * TICKS_PER_SCAN + LAG_TICKS + 22 + self.rng.uniform() * LATE_TICKS)
 
     def _restart(self, k: int) -> None:
         self.moved += self.world.restart_ticks(k) / TICKS_PER_SCAN
         self.epoch += 1
+
+    def _new_run(self, t: float, clocks: int) -> None:
+        self.epoch += 1
+        self.moved, self.ratio, self.sampling_from = self.axis.scan(t) - 0.3, 50 / clocks, t
+        self.info = replace(INFO, scan_adc_clocks=clocks)
+        assert self.keeper.resume(self.info)
 
     def _talk(self, k: int, t: float) -> None:
         utc, leap = self.world.start + k, 0
@@ -221,14 +240,16 @@ class _Runner:
         data = sentences(utc, self.world.fix(k), self.world.dated(k), bool(leap), self.world.talkers(k))
         if self.world.sentences is not None:
             data = self.world.sentences(k, utc, data)
-        at = int(self.number(self.axis.scan(t)))
+        at = int(self.number(self.axis.scan(max(t, self.sampling_from))))
         cut = int(self.rng.integers(1, max(len(data), 2)))
         self.keeper.feed_nmea(data[:cut], at)
         self.keeper.feed_nmea(data[cut:], at + 600)
 
     def _look(self, t: float) -> None:
+        if t < self.sampling_from:
+            return
         scan = int(self.number(self.axis.scan(t)))
-        true_t = self.axis.time(scan + self.moved)
+        true_t = self.axis.time(self.position(scan))
         self.keeper.feed_block(SampleBlock(scan, NO_CODES, self.epoch, self._counter(scan)))
         status, line = self.keeper.status, self.keeper.map
         second = int(true_t)
