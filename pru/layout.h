@@ -31,7 +31,8 @@
  *
  * The RAM is not zeroed by anyone: a host clears STATUS_MAGIC before it starts the core and waits for LAYOUT_MAGIC; the
  * firmware takes the PARAMS_COMMAND_SEQ that it finds at boot as already answered. STATUS_COMMAND_ACK follows a command
- * when its outcome is known (START: running or fault). START zeroes all counters but HEARTBEAT and EPOCH. 32-bit counts
+ * when its outcome is known (START: running or fault). START zeroes all counters but HEARTBEAT and EPOCH, also from
+ * STATE_RUNNING; the counter of the IEP runs on, so that the time is carried from one run to the next. 32-bit counts
  * wrap; the slot of a block is counted without the wrap.
  */
 #ifndef RPMU_LAYOUT_H

@@ -10,7 +10,8 @@ follows from PPS and NMEA. Losses are counted where they happen and shown in `st
 
 `reload` takes another configuration while it runs. What PDCs see is announced to them first; until its second has come
 everything goes on as it was. Then another estimator, which ran beside the first to fill its window, takes over: ring,
-PRU and time go on. Only what the PRU or the clock is told at their start begins a new run of the acquisition.
+PRU and time go on. What the PRU is told at its start begins a new run of the acquisition, to which the PRU's counter
+carries the time; only what the clock is told at its start, and a PRU that fails, begin with a time to be found.
 """
 
 from __future__ import annotations
@@ -18,35 +19,30 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from rpmu import mid_scale, rooms
-from rpmu.acquire import AcquisitionInfo
+from rpmu.acquire import AcquisitionInfo, PpsEvent, SampleBlock, sampler
 from rpmu.acquire.gps_port import GpsPort
 from rpmu.acquire.link import Pace, PruLink
 from rpmu.acquire.recording import Recorder
-from rpmu.acquire.ring import RingReader
-from rpmu.acquire.sampler import bring_up
 from rpmu.c37118 import ConfigFrame
 from rpmu.config import Config
-from rpmu.daemon_run import Earlier, Pending, Run
+from rpmu.daemon_run import Acquisition, Earlier, Pending, Run, measurer_of
 from rpmu.daemon_status import DaemonStatus, StreamStatus
 from rpmu.errors import HardwareError, InputError
-from rpmu.host_time import HostTime
 from rpmu.measurement import Measurement
 from rpmu.measurer import Measurer
-from rpmu.pipeline import Calibration, Pipeline
+from rpmu.pipeline import Calibration
 from rpmu.receiver_line import ReceiverLine
 from rpmu.serve import PmuServer, contents
-from rpmu.timing.keeper import TimeKeeper
-from rpmu.timing.source import TimeSource
-from rpmu.timing.system import SystemTimeKeeper
 
 log = logging.getLogger(__name__)
 
 SAMPLE_LATE_S = 0.00003  # what the PRU may need to count a sample after its newest scan, and the crystal may be off
 SHORTEST_WAIT_S = 0.001
+NS_PER_S = 1_000_000_000
 
 Observer = Callable[[Measurement], None]
 OpenGps = Callable[[Config], GpsPort | None]
@@ -82,6 +78,7 @@ class Daemon:
         self._config = config
         self._calibration = calibration
         self._link = link
+        self._acquisition = Acquisition(link, pace, recorder)
         self._gps = _line(gps, config)
         self._pace = pace
         self._observer = observer
@@ -92,6 +89,7 @@ class Daemon:
         self._restarts = 0
         self._earlier = Earlier()
         self._current: Run | None = None
+        self._last_ns: int | None = None  # UTC of the last measurement that was sent
         self.stream: ConfigFrame = rooms.stream(config, calibration)
         self._pending: Pending | None = None
         self.server = PmuServer(
@@ -111,37 +109,10 @@ class Daemon:
         """
         await self.server.start()
         try:
-            await self._begin()
+            self._current = await self._acquisition.begin(self._config, self._calibration)
         except BaseException:
             await self.stop()
             raise
-
-    async def _begin(self) -> None:
-        """One run of the acquisition, from START."""
-        config, settings = self._config, self._config.sampler_settings()
-        info = await bring_up(self._link, settings, self._pace)
-        if self._recorder is not None:
-            self._recorder.begin(settings, info)
-        log.info("sampling %d channels at %.3f Hz", info.channels, float(info.sample_rate_hz))
-        reader = RingReader(self._link.window(), info)
-        keeper, host_time = self._time_source(info, reader)
-        pipeline = Pipeline(
-            info,
-            keeper,
-            rooms.estimator_settings(config),
-            self._calibration,
-            contents.has_positive_sequence(config),
-            config.server.status_analogs,
-        )
-        self._current = Run(settings, config.time, info, reader, pipeline, host_time)
-
-    def _time_source(self, info: AcquisitionInfo, reader: RingReader) -> tuple[TimeSource, HostTime | None]:
-        """A fresh source of time, and what feeds it if that is the host's clock."""
-        settings, leaps = rooms.timing_settings(self._config), rooms.leap_schedule(self._config)
-        if self._config.time.source == "gps":
-            return TimeKeeper(info, settings, leaps), None
-        keeper = SystemTimeKeeper(info, settings, leaps)
-        return keeper, HostTime(keeper, reader.newest_scan, float(info.scan_rate_hz))
 
     @property
     def _run(self) -> Run:
@@ -156,8 +127,7 @@ class Daemon:
     async def stop(self) -> None:
         """Stop sampling, end every connection, give the hardware back."""
         await self.server.stop()
-        if self._current is not None and self._current.host_time is not None:
-            await self._current.host_time.stop()
+        await self._stop_host_time()
         self._link.stop()
         self._link.close()
         if self._gps is not None:
@@ -188,9 +158,7 @@ class Daemon:
         if self._recorder is not None:
             self._recorder.write(items)
             self._recorder.write_nmea(nmea, reader.newest_scan())
-        for item in items:
-            for measurement in pipeline.feed(item):
-                self._send(measurement)
+        self._measure(items)
         if nmea:
             pipeline.feed_nmea(nmea)
         if host_time is not None:
@@ -198,24 +166,34 @@ class Daemon:
         trouble = reader.trouble()
         if trouble is not None:
             await self._revive(trouble)
-        elif (due := self._pending) is not None and due.restarts and (not due.from_soc or not self._frames_flow):
-            await self._restart(due)
+        elif (due := self._pending) is not None and due.measurer is not None and self._is_due(due):
+            await self._restart(due, due.measurer)
+
+    def _is_due(self, due: Pending) -> bool:
+        """Whether its second has come, or there is nobody to wait for it."""
+        return due.due_ns is not None or not due.from_soc or not self._frames_flow
+
+    def _measure(self, items: Iterable[SampleBlock | PpsEvent]) -> None:
+        """Make measurements of what the ring gave, and send them."""
+        for item in items:
+            for measurement in self._run.pipeline.feed(item):
+                self._send(measurement)
 
     async def _revive(self, trouble: HardwareError) -> None:
         """Start the firmware again; the time has to be found anew."""
         log.error("%s; starting it again", trouble)
         self._restarts += 1
-        await self._begin_again()
+        await self._stop_host_time()
+        self._earlier = self._earlier.plus(self._run)
+        self._current = await self._acquisition.begin(self._config, self._calibration)
         self._run.pipeline.follows_a_fault()
         due = self._pending
         if due is not None and not due.restarts:
-            self._run.pipeline.change(_measurer_of(self._run.pipeline, due.config, due.calibration), due.from_soc)
+            self._run.pipeline.change(measurer_of(self._run.info, due.config, due.calibration), due.from_soc)
 
-    async def _begin_again(self) -> None:
-        self._earlier = self._earlier.plus(self._run)
-        if self._run.host_time is not None:
-            await self._run.host_time.stop()
-        await self._begin()
+    async def _stop_host_time(self) -> None:
+        if self._current is not None and self._current.host_time is not None:
+            await self._current.host_time.stop()
 
     # ---- another configuration ----
 
@@ -233,7 +211,7 @@ class Daemon:
         rooms.check_time(config)
         # In threads, since both design filters and the ring must not wait.
         stream = await asyncio.to_thread(rooms.stream, config, calibration)
-        measurer = await self._measurer(config, calibration)
+        measurer, restarts = await self._measurer(config, calibration)
         before = self._receiver_of
         self._use_receiver(config)
         try:
@@ -242,7 +220,7 @@ class Daemon:
             self._use_receiver(before)
             raise
         self._poll_interval_s = config.sampling.poll_interval_s
-        self._schedule(config, calibration, stream, measurer)
+        self._schedule(config, calibration, stream, measurer, restarts)
 
     def change_rate(self, rate: int) -> None:
         """Another reporting rate, announced in the stream as the standard says; the time lock is kept.
@@ -252,13 +230,13 @@ class Daemon:
         """
         config = replace(self._config, station=replace(self._config.station, reporting_rate_per_s=rate))
         try:
-            measurer = _measurer_of(self._run.pipeline, config, self._calibration)
-            self._schedule(config, self._calibration, rooms.stream(config, self._calibration), measurer)
+            measurer = measurer_of(self._run.info, config, self._calibration)
+            self._schedule(config, self._calibration, rooms.stream(config, self._calibration), measurer, False)
         except InputError as error:
             log.warning("reporting rate %d refused: %s", rate, error)
 
     def _schedule(
-        self, config: Config, calibration: Calibration, stream: ConfigFrame, measurer: Measurer | None
+        self, config: Config, calibration: Calibration, stream: ConfigFrame, measurer: Measurer, restarts: bool
     ) -> None:
         """Announce a change if PDCs see it, and let it hold from a second on.
 
@@ -266,34 +244,35 @@ class Daemon:
             config: of the PMU.
             calibration: of its channels.
             stream: its configuration frame.
-            measurer: for the present run of the acquisition; None if it needs a new one.
+            measurer: for the present run of the acquisition, or for the new one ...
+            restarts: ... that it needs.
         """
         pipeline, present = self._run.pipeline, self.stream.pmus[0].cfgcnt
         stream = replace(stream, pmus=(replace(stream.pmus[0], cfgcnt=present),))
-        lead_s = 0 if measurer is None else pipeline.lead_s(measurer)
+        lead_s = 0 if restarts else pipeline.lead_s(measurer)
         flows, now_soc = self._frames_flow, pipeline.now_soc
         change = self.server.reconfigure(stream, planned=flows, lead_s=lead_s, now_soc=now_soc)
         seen = change.configuration != self.stream
-        if not seen and measurer is not None and calibration == self._calibration:
+        if not seen and not restarts and calibration == self._calibration:
             self._config, self._pending = config, None
             pipeline.change(None, 0)
             return
-        unseen_soc = now_soc + 1 + lead_s if flows and now_soc is not None and measurer is not None else 0
+        unseen_soc = now_soc + 1 + lead_s if flows and now_soc is not None and not restarts else 0
         from_soc = (change.effective_soc or 0) if seen else unseen_soc
-        self._pending = Pending(config, calibration, change.configuration, from_soc, measurer is None)
-        pipeline.change(measurer, from_soc)
+        run_measurer = measurer if restarts else None
+        self._pending = Pending(config, calibration, change.configuration, from_soc, run_measurer)
+        pipeline.change(None if restarts else measurer, from_soc)
 
-    async def _measurer(self, config: Config, calibration: Calibration) -> Measurer | None:
-        """What a configuration measures with in the present run of the acquisition; None if it needs a new run."""
+    async def _measurer(self, config: Config, calibration: Calibration) -> tuple[Measurer, bool]:
+        """What a configuration measures with, and whether it needs a new run of the acquisition for that."""
         while True:
             run = self._run
-            if (run.time, run.settings) != (config.time, config.sampler_settings()):
-                return None
-            if run.pipeline.calibration.reference_v != calibration.reference_v:
-                return None
-            measurer = await asyncio.to_thread(_measurer_of, run.pipeline, config, calibration)
+            restarts = (run.time, run.settings) != (config.time, config.sampler_settings())
+            restarts = restarts or run.pipeline.calibration.reference_v != calibration.reference_v
+            info = sampler.expected(config.sampler_settings(), run.info) if restarts else run.info
+            measurer = await asyncio.to_thread(measurer_of, info, config, calibration)
             if run is self._run:  # and was not started again meanwhile
-                return measurer
+                return measurer, restarts
 
     def _use_receiver(self, config: Config) -> None:
         """Open the receiver's port anew if its settings are other ones; the clock runs on meanwhile."""
@@ -317,11 +296,28 @@ class Daemon:
         period_s = max(1, -self.stream.data_rate)
         return now is not None and last is not None and now - last <= 2 * period_s + STILL_S
 
-    async def _restart(self, due: Pending) -> None:
+    async def _restart(self, due: Pending, measurer: Measurer) -> None:
         """A new run of the acquisition for a configuration that needs one."""
         log.info("the acquisition starts anew for another configuration")
+        before, flows = self._run, self._frames_flow
+        await self._stop_host_time()
+        if _same_time(self._config, due.config):
+            try:
+                run = await self._acquisition.go_on(before, due.config, measurer, lambda: self._measure_last(due))
+            except HardwareError as error:
+                log.warning("the time has to be found anew: %s", error)
+            else:
+                self._earlier, self._current = self._earlier.plus(before), run
+                run.pipeline.follows_a_run(max(self._last_ns or 0, (due.due_ns or 0) - 1) if flows else None)
+                return
         self._take_over(due)
-        await self._begin_again()
+        self._earlier = self._earlier.plus(before)
+        self._current = await self._acquisition.begin(due.config, due.calibration)
+
+    def _measure_last(self, due: Pending) -> None:
+        """What the run that ends has still in the ring."""
+        self._measure(self._run.reader.poll())
+        self._take_over(due)
 
     @property
     def _change_in_s(self) -> float | None:
@@ -336,10 +332,14 @@ class Daemon:
     def _send(self, measurement: Measurement) -> None:
         due = self._pending
         if due is not None and measurement.time.soc >= due.from_soc:
-            if due.restarts:
-                self._pending = replace(due, from_soc=0)  # the restart comes next; of this second nothing is sent
+            if not due.restarts:
+                self._take_over(due)
+            elif due.stream != self.stream:  # the restart comes next; of this second nothing is sent
+                second_ns = measurement.time_ns - measurement.time_ns % NS_PER_S
+                due_ns = second_ns - (measurement.time.soc - due.from_soc) * NS_PER_S if due.from_soc else None
+                self._pending = replace(due, due_ns=due_ns)
                 return
-            self._take_over(due)
+        self._last_ns = measurement.time_ns
         self.server.publish(contents.encoded_frame(self.stream, measurement))
         if self._observer is not None:
             self._observer(measurement)
@@ -378,6 +378,6 @@ def _line(port: GpsPort | None, config: Config) -> ReceiverLine | None:
     return None if port is None else ReceiverLine(port, config.gps)
 
 
-def _measurer_of(pipeline: Pipeline, config: Config, calibration: Calibration) -> Measurer:
-    settings, sequence = rooms.estimator_settings(config), contents.has_positive_sequence(config)
-    return pipeline.measurer(settings, calibration, sequence, config.server.status_analogs)
+def _same_time(before: Config, after: Config) -> bool:
+    """Whether the time of one configuration is that of the other, so that it can go on."""
+    return before.time == after.time and rooms.timing_settings(before) == rooms.timing_settings(after)

@@ -44,6 +44,7 @@ class Measurer:
         positive_sequence: bool = True,
         time_analogs: bool = False,
     ) -> None:
+        self.info = info
         self.estimator = Estimator(estimator_settings(info, settings, calibration))
         self.calibration = calibration
         self._with_positive_sequence = positive_sequence and settings.phases == 3

@@ -21,12 +21,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rpmu.acquire import AcquisitionInfo, PpsEvent, SampleBlock
+from rpmu.acquire import PpsEvent, SampleBlock
 from rpmu.acquire.blocks import ADC_BITS
 from rpmu.adc_reference import AdcReference
 from rpmu.estimate import Estimator, FrontEnd
 from rpmu.estimate.offset import OffsetTracker
-from rpmu.estimate.settings import EstimatorSettings
 from rpmu.input_level import InputLevel, InputStatus, extremes
 from rpmu.measurement import Measurement
 from rpmu.measurer import Measurer, mains_channels
@@ -124,25 +123,14 @@ class Pipeline:
     """One run of the acquisition, from samples to measurements.
 
     Args:
-        info: of the running firmware.
-        keeper: of time, new for this run.
-        settings: of the estimator; rates and front ends are taken from `info` and `calibration`.
-        calibration: of the channels.
-        positive_sequence: whether measurements of three phases carry V1 behind the channels.
-        time_analogs: whether measurements carry sigma, crystal offset and satellites.
+        keeper: of time, new for this run or told to `resume` with it.
+        measurer: made for what this run samples, and used for nothing yet.
     """
 
-    def __init__(
-        self,
-        info: AcquisitionInfo,
-        keeper: TimeSource,
-        settings: EstimatorSettings,
-        calibration: Calibration,
-        positive_sequence: bool = True,
-        time_analogs: bool = False,
-    ) -> None:
+    def __init__(self, keeper: TimeSource, measurer: Measurer) -> None:
         self.time = keeper
-        self._measurer = Measurer(info, settings, calibration, positive_sequence, time_analogs)
+        self._measurer = measurer
+        info, calibration = measurer.info, measurer.calibration
         self.invalid_reports = 0
         self.reports = 0
         self.calibrated = calibration.valid
@@ -177,6 +165,16 @@ class Pipeline:
     def follows_a_fault(self) -> None:
         """The firmware had to be started again, and this is the first run after it."""
         self._health = replace(self._health, fault_until=round(PRU_FAULT_S * float(self._info.sample_rate_hz)))
+
+    def follows_a_run(self, last_ns: int | None) -> None:
+        """The time goes on from a run before: what it and this one could not measure between them is a gap.
+
+        Args:
+            last_ns: just after this instant the first report is due; None if none is due before there are samples.
+        """
+        self._health = replace(self._health, gap_until=self._window)
+        if last_ns is not None:
+            self.estimator.begin_at(last_ns + 1)
 
     def feed_nmea(self, data: bytes) -> None:
         """Bytes from the receiver, read after all samples so far were fed: their time of arrival is the newest scan."""
@@ -215,31 +213,11 @@ class Pipeline:
             return None
         return self._newest_scan + (index - self._next_index + 1) * self._info.decimation
 
-    def measurer(
-        self,
-        settings: EstimatorSettings,
-        calibration: Calibration,
-        positive_sequence: bool = True,
-        time_analogs: bool = False,
-    ) -> Measurer:
-        """Another way to measure the same samples, for `change`; designing its filters takes a while.
-
-        Args:
-            settings: of the estimator, as for `Pipeline`, as is the rest.
-            calibration: of the channels.
-            positive_sequence: whether measurements of three phases carry V1.
-            time_analogs: whether measurements carry sigma, crystal offset and satellites.
-
-        Raises:
-            InputError: no such class or rate.
-        """
-        return Measurer(self._info, settings, calibration, positive_sequence, time_analogs)
-
     def change(self, measurer: Measurer | None, from_soc: int) -> None:
         """Measure in another way from a UTC second on; the time lock is kept and no report is missing.
 
         Args:
-            measurer: takes over; None to stay with the present one after all.
+            measurer: made for this run, takes over; None to stay with the present one after all.
             from_soc: first second of its reports; it should lie `lead_s` ahead.
         """
         self._successor = None if measurer is None else _Successor(measurer, from_soc)

@@ -23,11 +23,13 @@ class CounterClock:
 
     Args:
         ticks_per_scan: exact counter ticks per scan.
+        at_start: the counter at scan 0, to within seconds, if it is to run on from a time before; without, it begins
+            with the first value as it is.
     """
 
-    def __init__(self, ticks_per_scan: Fraction) -> None:
+    def __init__(self, ticks_per_scan: Fraction, at_start: int | None = None) -> None:
         self._ticks, self._scans = ticks_per_scan.numerator, ticks_per_scan.denominator
-        self._latest: tuple[int, int] | None = None
+        self._latest: tuple[int, int] | None = None if at_start is None else (0, at_start)
         self._reference = 0, 0
         self._epoch: int | None = None
 
@@ -39,10 +41,17 @@ class CounterClock:
 
     def place(self, scan: int, counter: int) -> int:
         """The same for a scan that may lie before earlier ones; later ones do not follow from it."""
+        predicted = self.at(scan)
+        if predicted is None:
+            self._latest, predicted = (scan, counter), counter
+        return nearest(counter, predicted)
+
+    def at(self, scan: int) -> int | None:
+        """What the counter shows at a scan, by the latest values; None before any."""
         if self._latest is None:
-            self._latest = scan, counter
+            return None
         latest_scan, latest_counter = self._latest
-        return nearest(counter, latest_counter + (scan - latest_scan) * self._ticks // self._scans)
+        return latest_counter + (scan - latest_scan) * self._ticks // self._scans
 
     def after(self, counter: int, scans: int) -> int:
         """The counter so many scans after another reading: exact, or late by less than a tick, as readings are."""

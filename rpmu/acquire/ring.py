@@ -40,15 +40,16 @@ class RingReader:
     Args:
         window: the link's shared RAM, 32-bit words.
         info: what `rpmu.acquire.sampler.start` returned.
+        counter_at_start: the counter at scan 0, to within seconds, where it runs on from a run before (`counter_at`).
 
     Raises:
         HardwareError: the ring is not that of `info`.
     """
 
-    def __init__(self, window: memoryview, info: AcquisitionInfo) -> None:
+    def __init__(self, window: memoryview, info: AcquisitionInfo, counter_at_start: int | None = None) -> None:
         self._words = np.frombuffer(window, dtype=np.uint32)
         self._info = info
-        self._clock = CounterClock(info.counter_ticks_per_scan)
+        self._clock = CounterClock(info.counter_ticks_per_scan, counter_at_start)
         self._scan_rate_hz = float(info.scan_rate_hz)
         self._scans_per_block = EACH * info.decimation
         self._ticks_per_block = round(self._scans_per_block * info.counter_ticks_per_scan)
@@ -91,6 +92,10 @@ class RingReader:
     def wait_s(self, scan: int) -> float:
         """How long from now until this scan is complete, by the nominal scan rate, s; 0 if it is."""
         return max(0, scan - self.newest_scan()) / self._scan_rate_hz
+
+    def counter_at(self, scan: int) -> int | None:
+        """The counter, without its wraps, at a scan by its low 32 bits; None before the first block."""
+        return self._clock.at(nearest(scan, self._next_scan))
 
     def trouble(self) -> HardwareError | None:
         """Why the firmware does not sample any more, or None if it does. Cheap enough to ask after every poll."""

@@ -8,6 +8,7 @@ the manual leaves open what the sequencer spends between two scans, so nothing e
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -22,6 +23,8 @@ from rpmu.errors import HardwareError
 
 POLL_S = 0.005
 ANSWER_S = 1.0  # patience with an answer ...
+HEARTBEAT_S = 0.001  # at the longest
+WARM_UP_SCANS = 8  # ahead of those that the firmware times
 MEASURE_S = 6.0  # ... and with the measurement of the scan length, which the firmware ends after 5.4 s at most
 
 
@@ -37,6 +40,52 @@ async def bring_up(link: PruLink, settings: SamplerSettings, pace: Pace) -> Acqu
     words_of(link)[layout.STATUS_MAGIC // 4] = 0
     link.start()
     return await start(link, settings, pace)
+
+
+@dataclass(frozen=True)
+class HandOver:
+    """From one run of the firmware to the next without a stop of the core: its counter runs on.
+
+    Attributes:
+        last_scan: number of the newest scan just before START, 32 bits.
+        at_most_s: the START came no later than so long after that scan.
+        lead_ticks: counter ticks from START to scan 0 of the new run, to within seconds.
+    """
+
+    last_scan: int
+    at_most_s: float
+    lead_ticks: int
+
+
+async def start_over(
+    link: PruLink, settings: SamplerSettings, pace: Pace, last_look: Callable[[], None]
+) -> tuple[AcquisitionInfo, HandOver]:
+    """Start anew, with other parameters, firmware that samples.
+
+    Args:
+        link: to the core.
+        settings: what to sample.
+        pace: waits for the PRU.
+        last_look: called when the last run is about to end, to read what it leaves in the ring.
+
+    Returns:
+        What the firmware was told and what it measured, and how the new run's counter follows from the last one's.
+
+    Raises:
+        HardwareError: as for `start`.
+    """
+    words = words_of(link)
+    await _firmware_ready(words, pace)
+    _write_parameters(words, settings)
+    last_look()
+    # From here to the command nothing waits: how long that took is bounded by the heart's beats, of which there is at
+    # least one a millisecond in every state, so that not even a host that hung meanwhile loses a wrap of the counter.
+    beats, last_scan = _status(words, layout.STATUS_HEARTBEAT), _status(words, layout.STATUS_SCANS)
+    sequence = _command(words, layout.COMMAND_START)
+    beats = (_status(words, layout.STATUS_HEARTBEAT) - beats) & 0xFFFFFFFF
+    info = await _started(words, settings, sequence, pace)
+    measured, ticks = _status(words, layout.STATUS_MEASURED_SCANS), _status(words, layout.STATUS_MEASURED_CYCLES)
+    return info, HandOver(last_scan, (beats + 1) * HEARTBEAT_S, ticks + WARM_UP_SCANS * ticks // measured)
 
 
 async def start(link: PruLink, settings: SamplerSettings, pace: Pace) -> AcquisitionInfo:
@@ -58,7 +107,11 @@ async def start(link: PruLink, settings: SamplerSettings, pace: Pace) -> Acquisi
     if _status(words, layout.STATUS_STATE) not in (layout.STATE_IDLE, layout.STATE_FAULT):
         await stop(link, pace)
     _write_parameters(words, settings)
-    sequence = _command(words, layout.COMMAND_START)
+    return await _started(words, settings, _command(words, layout.COMMAND_START), pace)
+
+
+async def _started(words: NDArray[np.uint32], settings: SamplerSettings, sequence: int, pace: Pace) -> AcquisitionInfo:
+    """Wait for the answer to START."""
 
     def answered() -> bool:
         state = _status(words, layout.STATUS_STATE)
@@ -177,6 +230,19 @@ def _what_runs(words: NDArray[np.uint32], settings: SamplerSettings) -> Acquisit
             f"{settings.decimation}: load the image that rpmu ships"
         )
     return info
+
+
+def expected(settings: SamplerSettings, firmware: AcquisitionInfo) -> AcquisitionInfo:
+    """What firmware will sample that was told other settings, unless it finds its scans to be of another length."""
+    return replace(
+        firmware,
+        channels=settings.channels,
+        adc_clkdiv=settings.adc_clkdiv,
+        scan_adc_clocks=settings.scan_adc_clocks,
+        decimation=settings.decimation,
+        output_shift=settings.output_shift,
+        skew_adc_clocks=settings.skew_adc_clocks,
+    )
 
 
 def _measured_scan_adc_clocks(words: NDArray[np.uint32], settings: SamplerSettings) -> int:

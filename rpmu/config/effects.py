@@ -21,7 +21,8 @@ class Effect(Enum):
     MEASURED = "from the next seconds on; no frame is lost"
     RECEIVER = "the receiver's port is opened anew; the time stays locked"
     LISTENING = "PDCs at addresses that go have to connect again"
-    ACQUISITION = "the PRU starts anew: no frames until the time is found again"
+    ACQUISITION = "the sampling starts anew: some tenths of a second of frames are invalid; the time stays locked"
+    CLOCK = "the clock starts anew: no frames until the time is found again"
     PROCESS = "the daemon starts anew: PDCs have to connect again, no frames until the time is found again"
 
 
@@ -33,7 +34,8 @@ EFFECTS: dict[tuple[str, ...], Effect] = {
     ("sampling", "pru_link"): Effect.PROCESS,
     ("sampling", "poll_interval_s"): Effect.AT_ONCE,
     ("gps",): Effect.RECEIVER,
-    ("time",): Effect.ACQUISITION,
+    ("sampling", "pps_pin"): Effect.CLOCK,
+    ("time",): Effect.CLOCK,
     ("calibration",): Effect.MEASURED,
     ("server",): Effect.AT_ONCE,
     ("server", "listen"): Effect.LISTENING,

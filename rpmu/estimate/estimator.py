@@ -61,6 +61,16 @@ class Estimator:
         self._wanted = 0  # the last decimated sample that the next report needs
         self._restart(0)
 
+    def begin_at(self, time_ns: int) -> None:
+        """Reports are due from a UTC instant on: those before the first whole window will be given as invalid ones.
+
+        Only the last LONGEST_SILENCE_S of them are, and none if the time is not known with the first samples.
+
+        Args:
+            time_ns: the first report is at or after it.
+        """
+        self._next_report = self._clock.after(time_ns)
+
     def push(self, samples: NDArray[Any], first_index: int, time_map: TimeMap | None) -> Reports:
         """Take samples and give the reports that they complete.
 

@@ -23,6 +23,7 @@ from rpmu.calibrate.self_test import Found, evaluate, tones_hz
 from rpmu.calibrate.tones import ToneRecord
 from rpmu.estimate.settings import EstimatorSettings
 from rpmu.measurement import Measurement
+from rpmu.measurer import Measurer
 from rpmu.mid_scale import MidScale
 from rpmu.pipeline import Calibration, Pipeline
 from rpmu.timing import TimeMap
@@ -131,7 +132,7 @@ class Device:
         late_ns = round(self.time_error_ns)
         keeper = KnownTime(TimeMap(0, START_NS + late_ns, ns_per_scan, 10.0))
         rate = 60 if nominal_hz == 60 else 50
-        pipeline = Pipeline(info, keeper, EstimatorSettings(nominal_hz, "M", rate), calibration)
+        pipeline = Pipeline(keeper, Measurer(info, EstimatorSettings(nominal_hz, "M", rate), calibration))
         pipeline._offset.offset[:] = samples.mean()
         return pipeline.feed(SampleBlock(CIC_ORDER * (info.decimation - 1), samples.astype(np.uint16)[:, None], 0, 0))
 

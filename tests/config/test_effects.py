@@ -66,7 +66,9 @@ def observed(old: Config, new: Config) -> Effect:
     nominal = rooms.calibration(BASE)  # what is announced does not depend on it
     if old.sampling.pru_link != new.sampling.pru_link:
         return Effect.PROCESS
-    if old.time != new.time or old.sampler_settings() != new.sampler_settings():
+    if old.time != new.time or rooms.timing_settings(old) != rooms.timing_settings(new):
+        return Effect.CLOCK
+    if old.sampler_settings() != new.sampler_settings():
         return Effect.ACQUISITION
     if rooms.reference_v(old) != rooms.reference_v(new):
         return Effect.ACQUISITION

@@ -88,12 +88,26 @@ def test_changes_are_taken_examined_and_undone(board):
     board.until(lambda status: status["stream"]["name"] == "TWO" and status["stream"]["change_in_s"] is None)
     assert set(watching.states) == {"locked"}
 
+    # one that takes the pulse for the mains and the mains for pulses: the sampling starts anew for it, and once more
+    # without it, and the clock is carried through both
+    watching = Watching(board)
+    swapped = second + '[sampling]\npps_ain = 0\n[[channel]]\nname = "VA"\nain = 1\n'
+    done = watching.during(lambda: board.apply(swapped, "--well-within", "6"))
+    assert done.returncode == 1, done.stdout
+    assert "the sampling starts anew" in done.stdout
+    assert "the time is holdover, and was locked" in done.stdout
+    assert "undone: the daemon did worse with it" in done.stdout
+    board.until(lambda status: status["time"]["counters"]["carried"] == 2 and status["time"]["state"] == "locked")
+    assert set(watching.states) <= {"locked", "holdover"}
+    status = board.status
+    assert (status["time"]["counters"]["resyncs"], status["pru_restarts"]) == (0, 0)
+
     # one that is fine as a file, and breaks the flow: no clock is there to take the time from
     broken = second + '[time]\nsource = "system"\n'
     done = board.apply(broken, "--well-within", "6")
     assert done.returncode == 1, done.stdout
     assert "undone: the daemon did worse with it" in done.stdout
-    assert "the PRU starts anew" in done.stdout
+    assert "the clock starts anew" in done.stdout
     assert (board.store / "current").read_text() == second
     board.until(lambda status: status["time"]["state"] == "locked")
 

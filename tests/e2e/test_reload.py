@@ -11,7 +11,7 @@ import pytest
 from rpmu import rooms
 from rpmu.acquire.gps_port import SerialGpsPort
 from rpmu.c37118 import DataFrame
-from rpmu.config import Config
+from rpmu.config import Channel, Config
 from rpmu.daemon import Daemon
 from rpmu.daemon_status import DaemonStatus
 from rpmu.errors import HardwareError, InputError
@@ -57,9 +57,9 @@ def start_config(**sections) -> Config:
     return changed(configuration(), **({"server": {"notice_s": NOTICE_S}} | sections))
 
 
-async def _stream(config, changes, seconds):
+async def _stream(config, changes, seconds, twin_settings):
     line = PtyPort()
-    twin = Twin(TwinSettings(start_ns=START_NS, pps_pin=14), line)
+    twin = Twin(TwinSettings(START_NS, pps_pin=14, **twin_settings), line)
     pacer = Pacer(twin, MAX_SPEED)
     run, due = Run(), dict(changes)
 
@@ -97,9 +97,9 @@ async def _stream(config, changes, seconds):
     return run
 
 
-def stream(config: Config, changes: dict[float, Config], seconds: float) -> Run:
+def stream(config: Config, changes: dict[float, Config], seconds: float, **twin_settings) -> Run:
     """Run the chain with a PDC, and change the configuration at the given seconds."""
-    return asyncio.run(_stream(config, changes, seconds))
+    return asyncio.run(_stream(config, changes, seconds, twin_settings))
 
 
 def assert_nothing_lost(run: Run):
@@ -241,7 +241,71 @@ def test_a_pdc_that_a_new_access_list_excludes_is_dropped_and_counted():
     assert all(status.time.locked for status in run.statuses)
 
 
-def test_a_second_pps_input_needs_a_new_run_of_the_acquisition_and_the_pdc_stays_connected():
+def phases(config: Config, *ains: int) -> Config:
+    """The configuration with voltages of so many phases, from these inputs."""
+    channels = tuple(Channel(f"V{p}", "voltage", p, ain) for p, ain in zip("ABC", ains, strict=False))
+    return replace(changed(config, station={"phases": len(ains)}), channel=channels)
+
+
+def test_other_channels_and_inputs_come_and_go_and_the_pdc_sees_the_time_locked_throughout():
+    """One phase, three, one again, another input for it, and the ADC's clock halved."""
+    one = phases(start_config(server={"notice_s": 2}), 0)
+    changes = {
+        RELOAD_S: phases(one, 0, 2, 3),
+        RELOAD_S + 7: one,
+        RELOAD_S + 14: phases(one, 2),
+        RELOAD_S + 18: changed(one, sampling={"adc_clkdiv": 15}),
+    }
+    run = stream(one, changes, RELOAD_S + 23, phases=3, mains_ain=(0, 2, 3))
+    assert run.errors == []
+    assert all(status.time.locked for status in run.statuses)
+    last = run.statuses[-1]
+    assert (last.pru_restarts, last.drops, last.time.counters.carried, last.time.counters.resyncs) == (0, 0, 4, 0)
+    assert last.time.counters.rejected == last.time.counters.missing == 0
+    assert all(run.of(lambda frame: frame.pmus[0].stat.in_sync))
+    assert np.diff(run.times).max() < STEP_NS, "no instant is left out"
+    assert np.diff(run.times).min() > 0
+    assert last.server.connections_closed == 0
+
+    invalid = np.array(run.of(lambda frame: frame.pmus[0].stat.data_error != 0))
+    assert last.invalid_reports == invalid.sum(), "what could not be measured is counted"
+    starts = np.flatnonzero(np.diff(invalid.astype(int), prepend=0) == 1)
+    assert len(starts) == len(changes)
+    assert np.all([invalid[start : start + 24].sum() == invalid[start : start + 60].sum() for start in starts])
+    assert invalid.sum() < 4 * 20, "windows of 0.18 s, pauses of 0.06 to 0.1 s"
+
+    counts = np.array(run.of(lambda frame: frame.config.pmus[0].cfgcnt))
+    assert (np.diff(counts) > 0).nonzero()[0].tolist() == [starts[i] - 1 for i in (0, 1, 3)], "an input is no matter"
+    assert counts[-1] == 3, "the window of a report, which CFG-3 states, is another one with the slower scans"
+    for start in starts[[0, 1, 3]]:
+        assert run.frames[start].stamp.fracsec == 0, "it begins on a full second"
+        assert counts[start] == counts[start - 1] + 1
+        assert run.frames[start - 1].pmus[0].stat.config_change
+        assert not run.frames[start].pmus[0].stat.config_change
+    good = [frame.pmus[0] for frame, bad in zip(run.frames, invalid, strict=True) if not bad]
+    assert {len(pmu.phasors) for pmu in good} == {1, 4}
+    assert all(abs(abs(phasor) - 120) < 0.05 for pmu in good for phasor in pmu.phasors)
+    assert max(abs(pmu.frequency_hz - 60) for pmu in good) < 2e-3
+
+
+def test_a_firmware_that_does_not_take_the_new_start_is_loaded_again(monkeypatch):
+    """Then it is as after any other failure: the time is found anew, and nobody is told a time meanwhile."""
+
+    async def refused(*_args):
+        raise HardwareError("no answer")
+
+    monkeypatch.setattr("rpmu.daemon_run.start_over", refused)
+    one = phases(start_config(server={"notice_s": 0}), 0)
+    run = stream(one, {RELOAD_S: phases(one, 2)}, RELOAD_S + 10, phases=3, mains_ain=(0, 2, 3))
+    assert run.errors == []
+    steps = np.diff(run.times)
+    assert np.count_nonzero(steps > STEP_NS) == 1
+    assert steps.max() < 7e9
+    assert run.statuses[-1].time.locked
+    assert run.statuses[-1].time.counters.carried == 0
+
+
+def test_a_second_pps_input_makes_another_clock_and_the_pdc_stays_connected():
     old = start_config(station={"name": "OLD"})
     new = changed(old, station={"name": "NEW"}, sampling={"pps_pin": 14})
     run = stream(old, {RELOAD_S: new}, 28)
