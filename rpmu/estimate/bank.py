@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from rpmu.estimate.bank_table import BankTable
 from rpmu.estimate.cic import CicResponse
 from rpmu.estimate.front_end import FrontEnd
-from rpmu.estimate.tailor import rocof_taps
 
 Floats = NDArray[np.float64]
 Complex = NDArray[np.complex128]
@@ -24,7 +23,6 @@ Complex = NDArray[np.complex128]
 FLAT = 2e-4  # what gain and delay alone may leave of a front end over the frequency range, relative
 EQUALISER_SPACING_S = 1.2e-3
 EQUALISER_TAPS = range(-6, 2)  # one tap ahead
-TAILORED_FROM_RATE = 100  # class P: too little window for an equaliser and a ROCOF filter one after the other
 
 
 def low_pass_delay_s(front_end: FrontEnd, frequency_hz: float) -> float:
@@ -129,25 +127,17 @@ def channel_bank(table: BankTable, front_end: FrontEnd, cic: CicResponse | None,
         range_hz: half width of the band around the nominal frequency that must be exact.
     """
     f0, rate = table.nominal_hz, table.sample_rate_hz / table.decimation
-    half = table.taps.shape[1] // 2
-    n = np.arange(-half, half + 1)
+    n = np.arange(-table.before, table.after + 1)
     taps = np.sqrt(2) * table.taps * np.exp(-2j * np.pi * f0 * n / rate)
     taps = taps / _decimators(table, cic, np.array([float(f0)]))
     if not needs_equaliser(front_end, f0, range_hz):
         delay = low_pass_delay_s(front_end, f0) + front_end.delay_s
         taps = taps / (front_end.response(f0) * np.exp(2j * np.pi * f0 * delay))
-        return ChannelBank(table, front_end, cic, delay, taps, half, half)
+        return ChannelBank(table, front_end, cic, delay, taps, table.before, table.after)
     spacing, weights = equaliser(front_end, f0, rate)
-    before, after = half - EQUALISER_TAPS[0] * spacing, half + EQUALISER_TAPS[-1] * spacing
+    before, after = table.before - EQUALISER_TAPS[0] * spacing, table.after + EQUALISER_TAPS[-1] * spacing
     folded = np.zeros((3, before + after + 1), dtype=np.complex128)
     for position, weight in zip(EQUALISER_TAPS, weights, strict=True):
         start = (position - EQUALISER_TAPS[0]) * spacing
-        folded[:, start : start + 2 * half + 1] += weight * taps
-    if table.performance_class == "P" and min(table.rates) >= TAILORED_FROM_RATE:
-
-        def response(f: Floats) -> Complex:
-            analogue = front_end.response(f) * np.exp(2j * np.pi * f * front_end.delay_s)
-            return np.asarray(analogue * _decimators(table, cic, f))
-
-        folded[2] = rocof_taps(response, f0, range_hz, rate, before, after)
+        folded[:, start : start + len(n)] += weight * taps
     return ChannelBank(table, front_end, cic, front_end.delay_s, folded, before, after)

@@ -1,8 +1,8 @@
 """Designed filter banks as files: what the designer writes on a PC and the device reads with numpy alone.
 
-A table holds the halves of three linear-phase filters (the rest follows from their symmetry) and of the decimator
-before them, with the report of the design. Tables ship with the package for the streams that the PRU gives by itself:
-12 kHz with one channel, and less with more channels, because a scan then has more steps.
+A table holds three filters and the decimator before them (half of what is symmetric), with the report of the design.
+Tables ship with the package for the streams that the PRU gives by itself: 12 kHz with one channel, and less with more
+channels, because a scan then has more steps.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from rpmu.errors import InputError
 from rpmu.estimate.classes import STANDARD_RATES, design_rate
 
-VERSION = 1
+VERSION = 2
 TABLES = Path(__file__).parent / "tables"
 STREAM_RATE_HZ = 12_000  # the PRU's stream of one channel
 STREAM_RATES_HZ = (12_000, 7_500, 6_000, 4_800, 3_000)  # of 1, 2, 3, 4, and of 5 or 6 channels: tables ship for these
@@ -37,7 +37,8 @@ class BankTable:
         sample_rate_hz: rate before the decimator, for which it was designed.
         decimation: samples per decimated sample.
         decimator: float64 [odd], taps of the decimator, [1.0] for none.
-        taps: float64 [3, odd], rows 0 and 2 even, row 1 odd, at sample_rate_hz / decimation.
+        taps: float64 [3, before + after + 1], at sample_rate_hz / decimation.
+        reaches: taps of each filter before and after its centre. Where they are equal, rows 0 and 2 are even, 1 is odd.
         report: design report: used share of the tolerance per filter, noise gains, windows.
     """
 
@@ -48,10 +49,25 @@ class BankTable:
     decimation: int
     decimator: Floats
     taps: Floats
+    reaches: tuple[tuple[int, int], ...]
     report: dict[str, object]
+
+    @property
+    def before(self) -> int:
+        """Taps before the centre."""
+        return max(before for before, _ in self.reaches)
+
+    @property
+    def after(self) -> int:
+        """Taps after the centre."""
+        return max(after for _, after in self.reaches)
 
     def save(self, path: Path) -> None:
         """Write the table as NPZ; only half of each symmetric filter is stored."""
+        filters = {
+            f"taps{j}": row[self.before - (0 if before == after else before) : self.before + after + 1]
+            for j, (row, (before, after)) in enumerate(zip(self.taps, self.reaches, strict=True))
+        }
         head = {
             "version": VERSION,
             "nominal_hz": self.nominal_hz,
@@ -59,13 +75,14 @@ class BankTable:
             "rates": self.rates,
             "sample_rate_hz": self.sample_rate_hz,
             "decimation": self.decimation,
+            "reaches": self.reaches,
             "report": self.report,
         }
         np.savez(
             path,
             head=np.frombuffer(json.dumps(head).encode(), dtype=np.uint8),
             decimator=self.decimator[len(self.decimator) // 2 :],
-            taps=self.taps[:, self.taps.shape[1] // 2 :],
+            **filters,
         )
 
 
@@ -77,9 +94,17 @@ def load_table(path: Path) -> BankTable:
     """
     with np.load(path) as file:
         head = json.loads(file["head"].tobytes())
-        decimator, taps = file["decimator"], file["taps"]
-    if head["version"] != VERSION:
-        raise InputError(f"{path.name}: filter table of version {head['version']}, but this program reads {VERSION}")
+        if head["version"] != VERSION:
+            raise InputError(
+                f"{path.name}: filter table of version {head['version']}, but this program reads {VERSION}"
+            )
+        decimator, halves = file["decimator"], [file[f"taps{j}"] for j in range(3)]
+    reaches = tuple((before, after) for before, after in head["reaches"])
+    longest = max(before for before, _ in reaches)
+    taps = np.zeros((3, longest + max(after for _, after in reaches) + 1))
+    for j, ((before, after), row) in enumerate(zip(reaches, halves, strict=True)):
+        whole = row if before != after else np.concatenate([row[:0:-1] * (-1 if j == 1 else 1), row])
+        taps[j, longest - before : longest + after + 1] = whole
     return BankTable(
         head["nominal_hz"],
         head["performance_class"],
@@ -87,7 +112,8 @@ def load_table(path: Path) -> BankTable:
         head["sample_rate_hz"],
         head["decimation"],
         np.concatenate([decimator[:0:-1], decimator]),
-        np.concatenate([taps[:, :0:-1] * np.array([[1.0], [-1.0], [1.0]]), taps], axis=1),
+        taps,
+        reaches,
         head["report"],
     )
 

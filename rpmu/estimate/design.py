@@ -20,7 +20,7 @@ from scipy.linalg import qr, solve_triangular
 
 from rpmu.estimate.bank_table import STREAM_RATE_HZ, STREAM_RATES_HZ, BankTable, bank_rates, table_path
 from rpmu.estimate.classes import STANDARD_RATES
-from rpmu.estimate.mask import Mask, build_mask
+from rpmu.estimate.mask import Mask, build_mask, ramp_corners
 from rpmu.estimate.plan import Plan
 
 Floats = NDArray[np.float64]
@@ -31,17 +31,57 @@ INPUT_NOISE = 4e-4  # of one sample, relative to the fundamental
 RIDGE = 100.0  # so many times the noise on the output counts like the limit of the standard
 RIDGE_LIGHT = 30.0  # phasor, and M up to 15/s: noise is no matter there, and steps come out better
 RIDGE_HEAVY = 200.0  # ROCOF of M from 50/s on, and frequency from 100/s on: noise above all at 10 % magnitude
+RIDGE_TIGHT = 150.0  # ROCOF of P at 100 and 120/s
 
 
-def basis(j: int, offset_hz: Floats, half: int, rate_hz: float) -> Floats:
-    """Responses of the unknown half taps: cosines for the even filters, sines for the odd one."""
-    n = np.arange(1 if j == 1 else 0, half + 1)
-    turns = np.multiply.outer(offset_hz, n / rate_hz)
+def basis(j: int, offset_hz: Floats, reach: tuple[int, int], rate_hz: float) -> Floats:
+    """Responses of the unknown taps of filter j, and how they stack: float64 [m, n], or [2 m, n].
+
+    As far before the centre as after it: half of the taps, cosines for the even filters and sines for the odd one, and
+    the response is real (of the odd one: imaginary). Else all taps, and the part in which the target lies on top of the
+    other one, which should be nothing.
+    """
+    before, after = reach
+    symmetric = before == after
+    n = np.arange((1 if j == 1 else 0) if symmetric else -before, after + 1)
+    angle = 2 * np.pi * np.multiply.outer(offset_hz, n / rate_hz)
+    if not symmetric:
+        parts = (np.sin(angle), np.cos(angle)) if j == 1 else (np.cos(angle), np.sin(angle))
+        return np.concatenate(parts)
     if j == 1:
-        return np.asarray(2 * np.sin(2 * np.pi * turns))
-    columns = 2 * np.cos(2 * np.pi * turns)
+        return np.asarray(2 * np.sin(angle))
+    columns = 2 * np.cos(angle)
     columns[:, 0] = 1.0
     return np.asarray(columns)
+
+
+def corner_rows(before_s: Floats, reach: tuple[int, int], rate_hz: float) -> Floats:
+    """What is left in the output, for each 1 Hz/s of a ramp that began so long before the report: float64 [m, n].
+
+    Before its begin the phase lies pi (t + begin)^2 off the ramp's, and what the filter sees of that is an error.
+    """
+    t = np.arange(-reach[0], reach[1] + 1) / rate_hz
+    return np.asarray(np.pi * np.minimum(np.add.outer(before_s, t), 0.0) ** 2)
+
+
+def normalised(plan: Plan, j: int, mask: Mask) -> tuple[Floats, Floats]:
+    """The rows and the wanted values of filter j in units of the tolerances.
+
+    Returns:
+        float64 [parts, m, n] and [parts, m]: one part for a symmetric filter, else two, whose errors add as squares.
+    """
+    reach, points = plan.reaches[j], len(mask.offset_hz)
+    rows = basis(j, mask.offset_hz, reach, plan.bank_rate_hz)
+    rows = rows.reshape(-1, points, rows.shape[1])
+    wanted = np.zeros(rows.shape[:2])
+    wanted[0] = mask.target[:, j]
+    rows, wanted = rows / mask.tolerance[:, j, None], wanted / mask.tolerance[:, j]
+    begin_s, tolerance = ramp_corners(plan, j)
+    if not len(begin_s):
+        return rows, wanted
+    corners = np.zeros((2, len(begin_s), rows.shape[2]))
+    corners[0] = corner_rows(begin_s, reach, plan.bank_rate_hz) / tolerance
+    return np.concatenate([rows, corners], axis=1), np.pad(wanted, ((0, 0), (0, len(begin_s))))
 
 
 def _least_squares(a: Floats, b: Floats, ridge: float) -> Floats:
@@ -52,6 +92,8 @@ def _least_squares(a: Floats, b: Floats, ridge: float) -> Floats:
 
 
 def _ridge(plan: Plan, j: int) -> float:
+    if plan.is_tight and j == 2:
+        return float(RIDGE_TIGHT * np.sqrt(plan.bank_rate_hz / 12_000))  # the same noise in fewer taps
     if plan.is_slow or j == 0:
         return RIDGE_LIGHT
     if plan.is_p or plan.rate <= 30 or (plan.rate <= 60 and j == 1):
@@ -60,20 +102,24 @@ def _ridge(plan: Plan, j: int) -> float:
 
 
 def solve_filter(plan: Plan, j: int, mask: Mask) -> tuple[Floats, float]:
-    """Half taps of filter j and the largest share of a tolerance that it uses.
+    """All taps of filter j and the largest share of a tolerance that it uses.
 
     Returns:
-        float64 [half + 1] taps from the centre on, and the largest normalised residual (below 1: every tolerance met).
+        float64 [before + after + 1], and the largest normalised residual (below 1: every tolerance met).
     """
-    a = basis(j, mask.offset_hz, plan.half_lengths[j], plan.bank_rate_hz) / mask.tolerance[:, j, None]
-    b = mask.target[:, j] / mask.tolerance[:, j]
+    rows, wanted = normalised(plan, j, mask)
+    a, b = rows.reshape(-1, rows.shape[2]), wanted.ravel()
+    before, after = plan.reaches[j]
     limit = (0.01, 0.005, 0.4 if plan.is_p else 0.1)[j]
     ridge = _ridge(plan, j) * INPUT_NOISE / (np.sqrt(plan.decimation) * limit)
-    ridge = np.sqrt(2) * max(ridge, 1e-9 * np.linalg.norm(a, axis=0).max())  # sqrt(2): from half of the taps to all
-    weight, best, best_residual = np.ones(len(b)), np.zeros(a.shape[1]), np.inf
+    ridge = max(ridge, 1e-9 * np.linalg.norm(a, axis=0).max())
+    if before == after:
+        ridge *= np.sqrt(2)  # from half of the taps to all
+    weight, best, best_residual = np.ones(wanted.shape[1]), np.zeros(a.shape[1]), np.inf
     for _ in range(ROUNDS):
-        x = _least_squares(a * weight[:, None], b * weight, ridge)
-        residual = np.abs(a @ x - b)
+        stacked = np.tile(weight, len(wanted))
+        x = _least_squares(a * stacked[:, None], b * stacked, ridge)
+        residual = np.linalg.norm((a @ x - b).reshape(wanted.shape), axis=0)
         worst = float(residual.max())
         if worst < best_residual:
             best, best_residual = x, worst
@@ -81,24 +127,24 @@ def solve_filter(plan: Plan, j: int, mask: Mask) -> tuple[Floats, float]:
             break
         weight = weight * np.maximum(residual / min(worst, 1.0), 0.8) ** 0.6
         weight /= np.sqrt(np.mean(weight**2))
-    return (np.concatenate([[0.0], best]) if j == 1 else best), best_residual
+    if before != after:
+        return best, best_residual
+    half = np.concatenate([[0.0], best]) if j == 1 else best
+    return np.concatenate([half[:0:-1] * (-1 if j == 1 else 1), half]), best_residual
 
 
 def design_bank(plan: Plan) -> BankTable:
     """Design the three filters of a plan."""
     mask = build_mask(plan)
-    longest = max(plan.half_lengths)
-    taps = np.zeros((3, 2 * longest + 1))
+    before, after = (max(ends) for ends in zip(*plan.reaches, strict=True))
+    taps = np.zeros((3, before + after + 1))
     used = []
-    for j in range(3):
-        half_taps, worst = solve_filter(plan, j, mask)
-        n = len(half_taps) - 1
-        taps[j, longest : longest + n + 1] = half_taps
-        taps[j, longest - n : longest] = half_taps[:0:-1] * (-1 if j == 1 else 1)
+    for j, reach in enumerate(plan.reaches):
+        taps[j, before - reach[0] : before + reach[1] + 1], worst = solve_filter(plan, j, mask)
         used.append(round(worst, 4))
     report: dict[str, object] = {
         "tolerance_used": used,
-        "windows_s": [round(2 * m / plan.bank_rate_hz, 6) for m in plan.half_lengths],
+        "windows_s": [[round(m / plan.bank_rate_hz, 6) for m in reach] for reach in plan.reaches],
         "noise_gain": [float(f"{np.linalg.norm(row):.6g}") for row in taps],
         "mask_points": len(mask.offset_hz),
     }
@@ -111,6 +157,7 @@ def design_bank(plan: Plan) -> BankTable:
         plan.decimation,
         plan.decimator,
         taps,
+        plan.reaches,
         report,
     )
 

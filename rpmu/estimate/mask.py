@@ -16,6 +16,8 @@ from rpmu.estimate.plan import Plan
 
 Floats = NDArray[np.float64]
 
+CORNER_STEP_S = 1e-3
+
 
 @dataclass(frozen=True)
 class Mask:
@@ -46,6 +48,19 @@ def build_mask(plan: Plan) -> Mask:
     return Mask.join([_pass_band(plan), _harmonics(plan), _image(plan), _stop_band(plan)])
 
 
+def ramp_corners(plan: Plan, j: int) -> tuple[Floats, float]:
+    """Ages of a ramp's begin, s, from the standard's exclusion (2/Fs, 7/Fs) to the filter's end, and their tolerance.
+
+    A filter that looks further back than the exclusion still sees the corner. Frequency, Hz; ROCOF, Hz/s: the limits
+    for 1 Hz/s divided by ten (P) and five (M), where next to the begin alone it matters.
+    """
+    excluded_s, before_s = (2 if plan.is_p else 7) / plan.rate, plan.reaches[j][0] / plan.bank_rate_hz
+    if j == 0 or before_s <= excluded_s:
+        return np.empty(0), 1.0
+    limit = 0.01 if j == 1 else 0.4 if plan.is_p else 0.2
+    return np.arange(excluded_s, before_s, CORNER_STEP_S), limit / (10 if plan.is_p else 5)
+
+
 def _stop(offset_hz: Floats, h0: float, h1: float, h2: float) -> Mask:
     shape = (len(offset_hz), 3)
     return Mask(offset_hz, np.zeros(shape), np.broadcast_to([h0, h1, h2], shape))
@@ -56,7 +71,7 @@ def _pass_band(plan: Plan) -> Mask:
     edge = plan.range_hz
     v = np.concatenate([[0.0], np.linspace(0.05 * edge, edge + (0.6 if plan.is_p else 0.0), 26)])
     if plan.is_p:
-        slope, bend = 0.02, 0.1 if plan.is_tight else 0.07
+        slope, bend = 0.02, 0.07 if plan.rate <= 30 else 0.1
     else:
         slope, bend = _m_pass_band(plan)
     rise = (v / edge) ** 2
@@ -71,14 +86,13 @@ def _pass_band(plan: Plan) -> Mask:
 def _m_pass_band(plan: Plan) -> tuple[float, float]:
     """What the frequency and the ROCOF filter may lose at the edge, relative: the more, the quieter they are.
 
-    Modulation of 5 Hz, with limits of 12 % (FE) and 90 % (RFE), leaves the noise-bound rates margins of ten, eight and
-    five to six.
+    Modulation of 5 Hz, with limits of 12 % (FE) and 90 % (RFE), leaves margins of ten and more.
     """
     if plan.is_slow:
         return 0.0, 0.03
     if plan.rate <= 30:
         return 0.04, 0.055
-    return (0.06, 0.08) if plan.rate <= 60 else (0.07, 0.11)
+    return 0.06, 0.062 if plan.rate <= 60 else 0.058
 
 
 def _harmonics(plan: Plan) -> Mask:
@@ -109,9 +123,7 @@ def _image(plan: Plan) -> Mask:
     if not plan.is_p and not plan.is_slow:
         return Mask.join([_stop(v, 3e-4, 0.01, 2.0), _turned_image(plan)])
     if plan.is_tight:
-        return _stop(v, 1e-4, 0.006, 3.0)
-    if plan.is_p:
-        return _stop(v, 3e-4, 0.02, 6.0)
+        return _stop(v, 3e-5, 6e-4, 0.25)
     return _stop(v, 3e-4, 0.01, 2.0)
 
 
@@ -128,10 +140,10 @@ def _stop_band(plan: Plan) -> Mask:
     if plan.is_p:
         return _stop(np.arange(1.3 * f0, nyquist, 6.0), 0.1, 8.0, 4000.0)
     far = min(3 * f0 + 6, nyquist)
-    step = 0.2 / plan.windows_s[1]
+    step = 0.2 / max(before + after for before, after in plan.windows_s)
     near = np.append(np.arange(plan.rate / 2, far, step), far)
     # ROCOF has no limit here. But it shifts the frequency by up to half a decimated sample, which at 640 Hz is long.
-    near_rocof = 10.0 if plan.is_slow else 2.0 if plan.rate <= 30 else 100.0
+    near_rocof = 10.0 if plan.is_slow else 2.0 if plan.rate <= 30 else 50.0
     parts = [_stop(near, 0.13 / 8, 0.1 / 8, near_rocof)]
     if far < nyquist:
         parts.append(_stop(np.arange(far, nyquist, 2 * step), 0.13 / 5, 3.0, 1000.0))

@@ -1,8 +1,11 @@
 """A design task: class, rate, nominal frequency and sample rate, and the windows and decimator that follow.
 
 A longer window is quieter and more selective, and later and slower: reporting latency and the step tests bound it.
-The windows below were chosen so that every step margin stays above 1.2 and the rest goes into noise. Where noise is the
-limit, in class M from 25/s on, the pass band is no better than the modulation tests ask (mask.py).
+Latency bounds the half after the report's instant alone, and the steps bound the whole: so where latency is short, the
+filters for frequency and ROCOF look further back than ahead. The phasor's filter stays symmetric, because the delay of
+a step is counted against it. The windows below were chosen so that every step margin stays above 1.2 and the rest goes
+into noise. Where noise is the limit, in class M from 25/s on, the pass band is no better than the modulation tests ask
+(mask.py).
 """
 
 from __future__ import annotations
@@ -20,10 +23,17 @@ Floats = NDArray[np.float64]
 
 KAISER_DB = 115.0
 KAISER_BETA = 11.71  # for 115 dB
-M_WINDOWS_S = {10: 1.20, 12: 0.95, 15: 0.775, 20: 0.62, 25: 0.50, 30: 0.38, 50: 0.21, 60: 0.18, 100: 0.125, 120: 0.104}
-P_CYCLES = (2.3, 3.4, 3.4)  # of the three filters, at 50 and 60 reports/s
-P_SLOW_CYCLES = (2.3, 3.5, 4.2)  # up to 30 reports/s
-TIGHT_DELAY_CYCLES = 0.924  # P at 100 and 120/s: 15.4 ms at 60 Hz, which leaves a millisecond for all the rest
+M_WINDOWS_S = {10: 1.20, 12: 0.95, 15: 0.775, 20: 0.62, 25: 0.50, 30: 0.38, 50: 0.21, 60: 0.18, 100: 0.125, 120: 0.1035}
+M_ROCOF_BEFORE_S = {
+    50: 0.117,
+    60: 0.1,
+    100: 0.155,
+    120: 0.13,
+}  # of the third filter, where latency bounds its other half
+# Cycles before and after the report's instant, of the three filters.
+P_SLOW_CYCLES = ((1.15, 1.15), (1.75, 1.75), (2.1, 2.1))  # up to 30 reports/s
+P_CYCLES = ((1.15, 1.15), (1.85, 1.6), (2.8, 1.6))  # at 50 and 60
+P_TIGHT_CYCLES = ((0.87, 0.87), (2.0, 0.87), (2.8, 0.87))  # at 100 and 120: 14.5 ms at 60 Hz, of 16.7 for everything
 
 
 @dataclass(frozen=True)
@@ -100,20 +110,23 @@ class Plan:
         return np.abs(gain(frequency_hz) / gain(float(self.nominal_hz)))
 
     @property
-    def windows_s(self) -> tuple[float, float, float]:
-        """Lengths of the three filters, s."""
+    def windows_s(self) -> tuple[tuple[float, float], ...]:
+        """What the three filters see before and after the report's instant, s."""
         if self.is_tight:
             outside = (len(self.decimator) // 2 + self.decimation / 2) / self.sample_rate_hz
-            tight = 2 * (TIGHT_DELAY_CYCLES / self.nominal_hz - outside)
-            return tight, tight, tight
+            return tuple(
+                (before / self.nominal_hz - outside, after / self.nominal_hz - outside)
+                for before, after in P_TIGHT_CYCLES
+            )
         if self.is_p:
-            a, b, c = P_SLOW_CYCLES if self.rate <= 30 else P_CYCLES
-            return a / self.nominal_hz, b / self.nominal_hz, c / self.nominal_hz
-        whole = M_WINDOWS_S[self.rate]
-        return 0.9 * whole, whole, (0.945 if self.rate in (20, 25) else 1.0) * whole  # their ROCOF is the slowest
+            cycles = P_SLOW_CYCLES if self.rate <= 30 else P_CYCLES
+            return tuple((before / self.nominal_hz, after / self.nominal_hz) for before, after in cycles)
+        half = M_WINDOWS_S[self.rate] / 2
+        last = (0.945 if self.rate in (20, 25) else 1.0) * half  # their ROCOF is the slowest
+        return (0.9 * half, 0.9 * half), (half, half), (M_ROCOF_BEFORE_S.get(self.rate, last), last)
 
     @property
-    def half_lengths(self) -> tuple[int, int, int]:
-        """Taps on one side of the centre, per filter."""
-        a, b, c = (int(w * self.bank_rate_hz / 2) for w in self.windows_s)
-        return a, b, c
+    def reaches(self) -> tuple[tuple[int, int], ...]:
+        """Taps before and after the centre, per filter."""
+        fd = self.bank_rate_hz
+        return tuple((int(before * fd), int(after * fd)) for before, after in self.windows_s)

@@ -26,8 +26,7 @@ def plot_bank(table: BankTable, plan: Plan, path: Path) -> None:
     from matplotlib import pyplot as plt  # after the backend is chosen
 
     mask = build_mask(plan)
-    half = table.taps.shape[1] // 2
-    n = np.arange(-half, half + 1) / plan.bank_rate_hz
+    n = np.arange(-table.before, table.after + 1) / plan.bank_rate_hz
     offset = np.linspace(0, min(6 * plan.nominal_hz, plan.bank_rate_hz / 2), 4000)
     response = np.abs(table.taps @ np.exp(2j * np.pi * np.multiply.outer(n, offset)))
     figure, axes = plt.subplots(3, 1, figsize=(8, 9), sharex=True, constrained_layout=True)

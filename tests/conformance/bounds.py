@@ -11,7 +11,7 @@ import numpy as np
 from scipy.optimize import nnls
 
 from rpmu.estimate.bank_table import bank_rates, load_table, table_path
-from rpmu.estimate.design import basis
+from rpmu.estimate.design import normalised
 from rpmu.estimate.mask import Mask, build_mask
 from rpmu.estimate.plan import Plan
 from tests.conformance.chain import FULL_SCALE_V, NOMINAL_V
@@ -21,6 +21,7 @@ CASES = (Task(60, "P", 30), Task(60, "P", 60), Task(60, "P", 120), Task(60, "M",
 SCAN_RATE_HZ, NOISE_LSB = 60_000.0, np.sqrt(0.5**2 + 1 / 12)  # of the converter, its rounding included
 PEAKS = 3.3  # the worst of some hundred reports, in standard deviations
 ROW = 2  # of the bank: the second derivative, ROCOF
+NOTHING = 1e-12  # of a row: the sine at no frequency
 LOOSE = (1.0, 2.0, 5.0)  # the pass band's tolerance, times
 
 
@@ -31,13 +32,22 @@ def rocof_noise(gain: float, bank_rate_hz: float, volts: float) -> float:
 
 
 def least_gain(plan: Plan, mask: Mask, row: int = ROW) -> tuple[float, float]:
-    """The least white-noise gain of a filter within the mask, and the largest share of a tolerance that it uses."""
-    rows = basis(row, mask.offset_hz, plan.half_lengths[row], plan.bank_rate_hz) / mask.tolerance[:, row, None]
-    whole = np.full(rows.shape[1], np.sqrt(2.0))  # from half of the taps to all
-    if row != 1:
-        whole[0] = 1.0
-    rows, wanted = rows / whole, mask.target[:, row] / mask.tolerance[:, row]
-    rows, wanted = rows[np.abs(rows).any(axis=1)], wanted[np.abs(rows).any(axis=1)]
+    """The least white-noise gain of a filter within the mask, and the largest share of a tolerance that it uses.
+
+    The error of a filter that is not symmetric is a complex number. Its circle is replaced by the octagon around it, so
+    what comes out may be less than any filter can reach, but never more.
+    """
+    parts, targets = normalised(plan, row, mask)
+    if len(parts) == 2:
+        parts, targets = (np.concatenate([x, [x[0] + x[1], x[0] - x[1]] / np.sqrt(2)]) for x in (parts, targets))
+    rows, wanted = parts.reshape(-1, parts.shape[2]), targets.ravel()
+    if len(parts) == 1:
+        whole = np.full(rows.shape[1], np.sqrt(2.0))  # from half of the taps to all
+        if row != 1:
+            whole[0] = 1.0
+        rows = rows / whole
+    some = np.abs(rows).max(axis=1) > NOTHING
+    rows, wanted = rows[some], wanted[some]
     above, height = np.vstack([rows, -rows]), np.concatenate([wanted - 1, -wanted - 1])
     system = np.vstack([above.T, height])
     goal = np.zeros(len(system))

@@ -13,6 +13,7 @@ from tests.conformance.chain import NOMINAL_V, SECOND, Chain
 from tests.conformance.limits import OFF, Task, steady_limits
 from tests.conformance.signals import SHIFTS, Signal
 
+SPARE_S = 0.01  # of samples on either side of the first and the last window
 METRICS = ("TVE", "FE", "RFE")
 UNITS = {"TVE": "%", "FE": "Hz", "RFE": "Hz/s"}
 
@@ -107,8 +108,9 @@ class Setup:
     def run(self, signal: Signal, span_s: tuple[float, float], seed: int = 0) -> tuple[Reports, np.ndarray]:
         """Reports whose instants lie in the span, and those instants, s."""
         estimator = Estimator(self.settings())
-        reach = 0.5 * estimator.window_s + 0.03  # the equaliser makes windows lopsided by a few ms
-        samples, first_ns = self.chain.sample(signal, self.phases, span_s[0] - reach, span_s[1] + reach, seed)
+        begin_s = span_s[0] - (estimator.window_s - estimator.group_delay_s) - SPARE_S
+        end_s = span_s[1] + estimator.group_delay_s + SPARE_S
+        samples, first_ns = self.chain.sample(signal, self.phases, begin_s, end_s, seed)
         reports = estimator.push(samples, 0, TimeMap(0, first_ns, 1e9 / self.chain.true_rate_hz))
         t = (reports.time_ns - SECOND * 10**9) / 1e9
         inside = (t >= span_s[0] - 1e-9) & (t <= span_s[1] + 1e-9)

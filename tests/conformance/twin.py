@@ -193,9 +193,9 @@ class TwinJob:
         highest_hz = float(config.sampler_settings().sample_rate_hz) / 2
         cases = _thinned(build_cases(self.task, self.phases, thin=True, highest_hz=highest_hz), self.points)
         steps = step_points(self.task, self.offsets, self.steps) if self.offsets else []
-        window_s, _ = rooms.window_and_delay_s(config, rooms.calibration(config))
+        window_s, delay_s = rooms.window_and_delay_s(config, rooms.calibration(config))
         points = [(p.signal, p.span_s) for p in (*cases, *steps)]
-        entries, outcome = _play(self.unit, config, points, 0.5 * window_s + SETTLE_S)
+        entries, outcome = _play(self.unit, config, points, max(delay_s, window_s - delay_s) + SETTLE_S)
         assert outcome.status.drops == 0, f"{self}: {outcome.status.drops} lost"
         reports = _Reports(outcome, self.phases, self.unit.built.nominal_voltage_v)
         measured = [reports.errors(entry) for entry in entries]
