@@ -67,7 +67,8 @@ def as_lines(status: Mapping[str, Any]) -> list[str]:
         f"PPS edges   {counters['accepted']} of {counters['edges']} taken, {counters['rejected']} rejected, "
         f"{counters['missing']} missing, {counters['resyncs']} resynchronisations",
         f"sampling    {ring['samples']} samples, {ring['lost_samples']} lost in {ring['gaps']} gaps, "
-        f"FIFO at most {ring['fifo_high_water']} of 64 words, {status['pru_restarts']} restarts of the PRU",
+        f"FIFO at most {ring['fifo_high_water']} of 64 words, {status['pru_restarts']} restarts of the PRU, "
+        f"{counters.get('carried', 0)} new settings with the time carried over",
         f"ADC         {ring['overruns']} overruns, {ring['underflows']} underflows, {ring['tag_slips']} tag slips, "
         f"{ring['stalls']} stalls",
         *([] if reference is None else [f"reference   {_reference(reference)}"]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -89,9 +89,13 @@ def run_chain(
     recorder: Recorder | None = None,
     mains: MainsSource | None = None,
     watch: Watch | None = None,
+    changes: Mapping[float, Config] | None = None,
     **twin_settings: Any,
 ) -> Outcome:
-    """Run the twin for so many simulated seconds with a PDC client connected over TCP; `watch` sees every step."""
+    """Run the twin for so many simulated seconds with a PDC client connected over TCP.
+
+    `watch` sees every step; `changes` are configurations to be taken over at so many seconds.
+    """
     config = config or configuration()
     chosen = {
         "start_ns": START_NS,
@@ -102,7 +106,7 @@ def run_chain(
         "reference_ain": config.sampling.reference_ain,
     }
     settings = TwinSettings(**(chosen | twin_settings))
-    return asyncio.run(_run(seconds, config, settings, recorder, mains, watch))
+    return asyncio.run(_run(seconds, config, settings, recorder, mains, watch, dict(changes or {})))
 
 
 async def _run(
@@ -112,6 +116,7 @@ async def _run(
     recorder: Recorder | None,
     mains: MainsSource | None,
     watch: Watch | None,
+    changes: dict[float, Config],
 ) -> Outcome:
     line = PtyPort()
     twin = Twin(settings, line, mains)
@@ -140,6 +145,9 @@ async def _run(
             collector = asyncio.create_task(collect())
             while twin.elapsed_s < seconds:
                 await daemon.step()
+                for at_s in [at_s for at_s in changes if twin.elapsed_s >= at_s]:
+                    changed = changes.pop(at_s)
+                    await daemon.reload(changed, rooms.calibration(changed))
                 if watch is not None:
                     watch(twin, daemon)
             for _ in range(200):

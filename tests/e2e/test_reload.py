@@ -288,13 +288,14 @@ def test_other_channels_and_inputs_come_and_go_and_the_pdc_sees_the_time_locked_
     assert max(abs(pmu.frequency_hz - 60) for pmu in good) < 2e-3
 
 
-def test_a_firmware_that_does_not_take_the_new_start_is_loaded_again(monkeypatch):
+async def refused(*_args):
+    raise HardwareError("no answer")
+
+
+@pytest.mark.parametrize(("name", "other"), [("start_over", refused), ("LONGEST_PAUSE_S", 0.0)])
+def test_a_new_start_that_fails_or_may_have_taken_too_long_loads_the_firmware_again(name, other, monkeypatch):
     """Then it is as after any other failure: the time is found anew, and nobody is told a time meanwhile."""
-
-    async def refused(*_args):
-        raise HardwareError("no answer")
-
-    monkeypatch.setattr("rpmu.daemon_run.start_over", refused)
+    monkeypatch.setattr(f"rpmu.daemon_run.{name}", other)
     one = phases(start_config(server={"notice_s": 0}), 0)
     run = stream(one, {RELOAD_S: phases(one, 2)}, RELOAD_S + 10, phases=3, mains_ain=(0, 2, 3))
     assert run.errors == []

@@ -8,8 +8,10 @@ the twin's crystal. The daemon's map is what is judged, so only its inverse is u
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -18,11 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rpmu.acquire import SampleBlock
+from rpmu.config import Channel, Config
 from rpmu.pipeline import Pipeline
 from tests.e2e.rig import NS_PER_S, Outcome, configuration, run_chain
-from tests.simulation.scenarios import SOURCE, Leap, Scenario
+from tests.simulation.scenarios import SOURCE, Leap, NewRun, Scenario
 
-CONVERSION_TICKS = 13 * 200 / 3  # from a scan's sampling instant to its result
+CONVERSION_CLOCKS = 13  # of the ADC, from a scan's sampling instant to its result
 READ_TICKS = 11  # the firmware reads a scan at the earliest so long after it is ready, on the emulator
 COUNTER_WRAP = 2**32
 NOMINAL_HZ, RATE = 60, 60
@@ -34,7 +37,7 @@ class Seen:
 
     Attributes:
         elapsed_s: true time of the report since the twin's first instant, s.
-        run: which run of the acquisition made it, from 0; the daemon starts a new one with the PRU.
+        run: which clock gave its time, from 0; the daemon starts a new one with the PRU.
         error_ns: its time on the wire (SOC and FRACSEC) minus the truth, ns; whole seconds and leap seconds included.
         angle: of its phasor, rad; NaN where the report is invalid.
         angle_error_s: error of its phasor's angle as a time, s; NaN where the report is invalid.
@@ -66,8 +69,8 @@ class Spy:
 
     def __init__(self) -> None:
         self.pipelines: list[Pipeline] = []
-        self.places: list[tuple[int, int, float]] = []  # run, epoch, scan (fractional) of each report
-        self._least: dict[tuple[int, int], int] = {}  # run, epoch -> least counter - scan * ticks, in thirds of a tick
+        self._places: list[tuple[Any, tuple[int, int, float]]] = []  # run, epoch, scan (fractional) of measurements
+        self._least: dict[tuple[int, int], Fraction] = {}  # run, epoch -> least counter - scan * ticks
         self._bases: dict[int, int] = {}  # run -> cycles of the emulator at counter 0
         self._newest_counter = 0
         self._feed = Pipeline.feed
@@ -79,13 +82,13 @@ class Spy:
             self.pipelines.append(pipeline)
         if isinstance(item, SampleBlock):
             run = len(self.pipelines) - 1
-            late = 3 * item.counter - 10_000 * item.first_scan
+            late = item.counter - item.first_scan * pipeline._info.counter_ticks_per_scan
             self._least[run, item.epoch] = min(late, self._least.get((run, item.epoch), late))
             self._newest_counter = item.counter
             if measurements:
                 line = pipeline.time.map
                 assert line is not None
-                self.places += [(run, item.epoch, line.index_at(m.time_ns)) for m in measurements]
+                self._places += [(m, (run, item.epoch, line.index_at(m.time_ns))) for m in measurements]
         return measurements
 
     def step(self, twin: Any, _daemon: Any) -> None:
@@ -97,13 +100,24 @@ class Spy:
             assert abs(ahead - base) < 2e8, "the counter of the emulator is its cycle"
             self._bases[run] = base
 
+    def places(self, sent: list[Any]) -> list[tuple[int, int, float]]:
+        """Those of the measurements that were sent; of the second in which a new run begins the old one's are not."""
+        known = {id(measurement): place for measurement, place in self._places}
+        return [known[id(measurement)] for measurement in sent]
+
+    def clock(self, run: int) -> int:
+        """Number of the clock that a run of the acquisition goes by; it may be that of the run before."""
+        clocks = [pipeline.time for pipeline in self.pipelines[: run + 1]]
+        return sum(clock is not before for before, clock in itertools.pairwise(clocks))
+
     def true_ns(self, twin: Any, place: tuple[int, int, float]) -> tuple[int, float]:
         """True time of a place, integer ns and the rest."""
         run, epoch, scan = place
-        whole = int(scan)
-        thirds = 10_000 * whole + self._least[run, epoch]
-        cycle = thirds / 3 + (scan - whole) * 10_000 / 3 + self._bases[run] - READ_TICKS - CONVERSION_TICKS
-        return twin.crystal.utc(cycle)
+        info, whole = self.pipelines[run]._info, int(scan)
+        ticks = info.counter_ticks_per_scan
+        conversion = CONVERSION_CLOCKS * ticks / info.scan_adc_clocks
+        cycle = float(whole * ticks + self._least[run, epoch] + self._bases[run] - READ_TICKS - conversion)
+        return twin.crystal.utc(cycle + (scan - whole) * float(ticks))
 
 
 def true_soc(second: int, leap: Leap | None, start: int) -> int:
@@ -118,10 +132,12 @@ def observe(scenario: Scenario) -> Seen:
     """Run a scenario."""
     spy = Spy()
     with tempfile.TemporaryDirectory() as folder, mock.patch.object(Pipeline, "feed", lambda p, i: spy.feed(p, i)):
+        config = _configuration(scenario, Path(folder))
         outcome = run_chain(
             scenario.seconds,
-            _configuration(scenario, Path(folder)),
+            config,
             watch=spy.step,
+            changes={new.at_s: _changed(new, config) for new in scenario.new_runs},
             source=SOURCE,
             start_ns=scenario.start * NS_PER_S,
             faults=scenario.faults,
@@ -142,12 +158,24 @@ def _configuration(scenario: Scenario, folder: Path) -> Any:
     )
 
 
+def _changed(new: NewRun, config: Config) -> Config:
+    """The configuration of a new run of the acquisition; without notice, to hold from the next second on."""
+    channels = tuple(Channel(f"V{phase}", "voltage", phase, ain) for phase, ain in zip("ABC", new.ains, strict=False))
+    return replace(
+        config,
+        station=replace(config.station, phases=len(new.ains)),
+        channel=channels,
+        sampling=replace(config.sampling, **new.sampling),
+        server=replace(config.server, notice_s=0),
+    )
+
+
 def _seen(scenario: Scenario, spy: Spy, outcome: Outcome) -> Seen:
-    frames = outcome.frames
-    assert len(frames) == len(outcome.measurements) == len(spy.places), "every report is a frame"
+    frames, places = outcome.frames, spy.places(outcome.measurements)
+    assert len(frames) == len(places), "every report is a frame"
     start_ns = scenario.start * NS_PER_S
     rows, errors_ns = [], []
-    for frame, place in zip(frames, spy.places, strict=True):
+    for frame, place in zip(frames, places, strict=True):
         stat, quality = frame.pmus[0].stat, frame.time_quality
         rate, base = frame.config.data_rate, frame.config.time_base
         index = round(frame.fracsec * rate / base)
@@ -158,7 +186,7 @@ def _seen(scenario: Scenario, spy: Spy, outcome: Outcome) -> Seen:
         claimed_ns += index * NS_PER_S // rate
         errors_ns.append(claimed_ns - (whole_ns - second * NS_PER_S) - rest_ns)
         elapsed_s = (whole_ns - start_ns) / NS_PER_S
-        rows.append((elapsed_s, place[0], on_grid, frame.soc, quality.code, quality & 0x70, stat.pmu_tq,
+        rows.append((elapsed_s, spy.clock(place[0]), on_grid, frame.soc, quality.code, quality & 0x70, stat.pmu_tq,
                      stat.unlocked_time, stat.in_sync, stat.data_error != 0))  # fmt: skip
     columns = [np.array(column) for column in zip(*rows, strict=True)] if rows else [np.zeros(0)] * 10
     elapsed_s, run, grid, soc, msg_tq, leap_bits, pmu_tq, unlocked, in_sync, bad = columns

@@ -87,6 +87,21 @@ def unknown(from_s: float, to_s: float, unlocked: tuple[int, int] = (0, 3)) -> E
 
 
 @dataclass(frozen=True)
+class NewRun:
+    """A change of the configuration that begins a new run of the acquisition.
+
+    Attributes:
+        at_s: when it is asked for; what PDCs see holds from the next second on.
+        ains: inputs of the channels.
+        sampling: settings of the configuration's section [sampling].
+    """
+
+    at_s: float
+    ains: tuple[int, ...] = (0,)
+    sampling: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Scenario:
     """One scenario.
 
@@ -106,6 +121,7 @@ class Scenario:
         counts: further facts at the end, of the daemon's status or of the twin: dotted name -> (least, greatest).
         long: too long for `make test`; `make simulation` runs it.
         gps: settings of the configuration's section [gps].
+        new_runs: changes of the configuration while it runs.
         twin: settings of the twin.
     """
 
@@ -124,6 +140,7 @@ class Scenario:
     counts: dict[str, tuple[float, float]] = field(default_factory=dict)
     long: bool = False
     gps: dict[str, Any] = field(default_factory=dict)
+    new_runs: tuple[NewRun, ...] = ()
     twin: dict[str, Any] = field(default_factory=dict)
 
 
@@ -399,6 +416,53 @@ ACQUISITION = {
     ),
     "804 reader stalls for 3 s: blocks and a PPS are lost": Scenario(
         seconds=25, faults=faults("reader_stalled@12+3"), expect=(sync(8, 12),), counts={"ring.lost_samples": (1, 1e9)}
+    ),
+}
+
+THREE = {"phases": 3, "mains_ain": (0, 2, 3)}
+LONG_PAUSE = {"measure_scans": 12_000}  # 0.2 s
+ACQUISITION |= {
+    "805 three channels instead of one, and one again": Scenario(
+        seconds=24,
+        new_runs=(NewRun(12.2, (0, 2, 3)), NewRun(16.2)),
+        twin=THREE,
+        expect=(sync(8, 24),),
+        counts={"time.counters.carried": (2, 2), "time.counters.missing": (0, 0), "pru_restarts": (0, 0)},
+    ),
+    "806 new run of the acquisition just where a PPS edge falls": Scenario(
+        new_runs=(NewRun(11.85, sampling=LONG_PAUSE),),
+        counts={"time.counters.carried": (1, 1), "time.counters.missing": (1, 1)},
+    ),
+    "807 PPS missing for 12 s, and new runs meanwhile": Scenario(
+        seconds=34,
+        faults=faults("pps_missing@12+12"),
+        new_runs=(NewRun(17.2, (0, 2, 3)), NewRun(20.2)),
+        twin=THREE,
+        expect=(sync(8, 13), held(15.2, 24, (3, 5), (0, 1)), sync(29, 34)),
+        counts={"time.counters.carried": (2, 2), "time.counters.missing": (12, 12)},
+    ),
+    "808 receiver falls silent, and new runs before and after it is given up": Scenario(
+        seconds=34,
+        faults=faults("gps_silent@10+60"),
+        new_runs=(NewRun(15.3, sampling=LONG_PAUSE), NewRun(27.3)),
+        expect=(sync(8, 19), held(24, 34, (3, 5), (0, 1))),
+        counts={"time.counters.carried": (2, 2)},
+    ),
+    "809 new run every one and a half seconds": Scenario(
+        seconds=28,
+        new_runs=tuple(NewRun(10.2 + 1.5 * i, sampling={"measure_scans": 3000 + i}) for i in range(1, 10)),
+        expect=(sync(8, 28),),
+        counts={"time.counters.carried": (9, 9), "time.counters.resyncs": (0, 0)},
+    ),
+    "810 new runs just before a leap second, and in it": Scenario(
+        start=YEAR_END - 20,
+        seconds=30,
+        faults=faults("leap_second@20"),
+        leap_file=announced(1),
+        leap=Leap(20, 1),
+        new_runs=(NewRun(19.3, sampling=LONG_PAUSE), NewRun(20.3)),
+        expect=(sync(8, 30),),
+        counts={"time.counters.carried": (2, 2)},
     ),
 }
 
