@@ -1,7 +1,8 @@
 """The sockets that a server listens on, and their change while it runs.
 
 A socket whose endpoint stays is left alone, with its clients. One that goes is closed before a new one is opened,
-since both may want the same port; if a new one cannot be opened, the old ones are opened again.
+since both may want the same port; if a new one cannot be opened, the old ones are opened again. The TLS files are read
+again at every change: who comes after it meets the renewed certificate, on the same socket.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import ssl
 from collections import defaultdict
 from typing import TYPE_CHECKING
 from weakref import WeakSet
@@ -38,6 +40,7 @@ class Listeners:
         self._server = server
         self._tcp: dict[Place, asyncio.Server] = {}
         self._udp: dict[Place, UdpEndpoint] = {}
+        self._tls: ssl.SSLContext | None = None  # of the next handshake
         self._came_in: defaultdict[Place, WeakSet[TcpClient]] = defaultdict(WeakSet)
 
     async def listen(self, endpoints: tuple[Endpoint, ...], tls: TlsSettings | None) -> None:
@@ -50,14 +53,16 @@ class Listeners:
         wanted = [(endpoint, None if endpoint.transport == "udp" else tls) for endpoint in endpoints]
         before = [*self._tcp, *self._udp]
         new = [place for place in wanted if place not in before]
-        if tls is not None and new:
-            tls.server_context()  # a wrong file is found while everything is still open
+        present = self._tls
+        if tls is not None:
+            self._tls = tls.server_context()  # a wrong file is found while everything is still open
         gone = [place for place in before if place not in wanted]
         clients = [client for place in gone for client in self._close(place)]
         try:
             for place in new:
                 await self._open(place)
         except (HardwareError, InputError):
+            self._tls = present
             for place in new:
                 self._close(place)
             for place in gone:
@@ -89,7 +94,7 @@ class Listeners:
             self._udp[place] = UdpEndpoint(self._server, bind_udp(host, port))
             return
         data_port = endpoint.data_port if endpoint.transport == "tcp+udp" else None
-        context = None if tls is None else tls.server_context()
+        context = None if tls is None else self._door(tls)
         loop = asyncio.get_running_loop()
         try:
             self._tcp[place] = await loop.create_server(
@@ -97,6 +102,19 @@ class Listeners:
             )
         except OSError as error:
             raise _cannot_listen(endpoint.address, error) from None
+
+    def _door(self, tls: TlsSettings) -> ssl.SSLContext:
+        """A socket's own context, which hands every handshake to the newest one; nobody comes back by a ticket."""
+        context = tls.server_context()
+        context.options |= ssl.OP_NO_TICKET
+        context.num_tickets = 0
+
+        def hand_over(connection: ssl.SSLObject, _name: str | None, _door: ssl.SSLContext) -> None:
+            if self._tls is not None:
+                connection.context = self._tls
+
+        context.sni_callback = hand_over
+        return context
 
     def _newcomer(self, place: Place, data_port: int | None) -> TcpClient:
         client = TcpClient(self._server, data_port)

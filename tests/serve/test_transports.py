@@ -228,7 +228,11 @@ def certificates(tmp_path_factory):
     """An authority, and a server's and a client's certificate of it."""
     if shutil.which("openssl") is None:
         pytest.skip("needs the openssl command (Debian: apt-get install openssl)")
-    folder = tmp_path_factory.mktemp("tls")
+    return make_certificates(tmp_path_factory.mktemp("tls"))
+
+
+def make_certificates(folder):
+    """ca.pem, and server and client signed by it, with their keys."""
 
     def openssl(*words):
         subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
@@ -280,6 +284,48 @@ def test_tls_with_client_certificates(certificates):
             async with PdcClient(host, port, IDCODE, tls=unknown) as pdc:
                 with pytest.raises(NoAnswerError):
                     await pdc.configuration(timeout_s=0.5)
+
+    run(scenario())
+
+
+def test_renewed_files_count_for_who_comes_after_the_next_reload(certificates, tmp_path):
+    """Other content under the same names, the clients' authority included: who is there stays, on the same socket."""
+    live, others = shutil.copytree(certificates, tmp_path / "live"), tmp_path / "others"
+    others.mkdir()
+    make_certificates(others)
+
+    def trusting(folder):
+        context = ssl.create_default_context(cafile=folder / "ca.pem")
+        context.load_cert_chain(folder / "client.pem", folder / "client.key")
+        return context
+
+    async def scenario():
+        config = make_config()
+        settings = listening(tls=TlsSettings(live / "server.pem", live / "server.key", live / "ca.pem"))
+        async with running(config, settings) as server, Producer(server, config):
+            host, port = server.addresses[0]
+
+            async def comes_in(context):
+                async with PdcClient(host, port, IDCODE, tls=context) as pdc:
+                    await pdc.configuration(timeout_s=2)
+
+            before, after, mixed = trusting(certificates), trusting(others), trusting(others)
+            mixed.load_cert_chain(certificates / "client.pem", certificates / "client.key")
+            async with PdcClient(host, port, IDCODE, tls=before) as pdc:
+                await take(pdc, 5)
+                (live / "server.key").write_text("cut off")
+                with pytest.raises(InputError, match="cannot load the TLS files"):
+                    await server.adopt(server.settings, "header")
+                await comes_in(before)
+                shutil.copytree(others, live, dirs_exist_ok=True)
+                await server.adopt(server.settings, "header")
+                assert server.addresses[0] == (host, port)
+                await comes_in(after)
+                with pytest.raises(NoAnswerError, match="CERTIFICATE_VERIFY_FAILED"):
+                    await comes_in(before)
+                with pytest.raises(NoAnswerError):
+                    await comes_in(mixed)
+                assert_gapless(await take(pdc, 50))
 
     run(scenario())
 
