@@ -14,6 +14,7 @@ import numpy as np
 from rpmu.errors import HardwareError
 
 LIBRARY = Path(__file__).with_name("_emulator.so")
+REBUILD = "delete it and run 'make emulator', or reinstall rpmu"
 
 _HANDLE, _INT, _UINT32, _SIZE, _DOUBLE = (
     ctypes.c_void_p,
@@ -132,15 +133,24 @@ def load_library() -> ctypes.CDLL:
     """The compiled emulator with its signatures set.
 
     Raises:
-        HardwareError: it was not built, for want of a C compiler.
+        HardwareError: it was not built, for want of a C compiler, or by another version or for another machine.
     """
     if not LIBRARY.exists():
         raise HardwareError(
             f"the PRU emulator is not built ({LIBRARY} is missing): install a C compiler (Debian: gcc) and run "
             "'make emulator', or reinstall rpmu"
         )
-    library = ctypes.CDLL(str(LIBRARY))
+    try:
+        library = ctypes.CDLL(str(LIBRARY))
+    except OSError as error:
+        raise HardwareError(f"the PRU emulator cannot be loaded ({error}): {REBUILD}") from error
     for name, (result, arguments) in _SIGNATURES.items():
-        function = getattr(library, f"emulator_{name}")
+        try:
+            function = getattr(library, f"emulator_{name}")
+        except AttributeError:
+            raise HardwareError(
+                f"the PRU emulator {LIBRARY} was built from another version of rpmu (it has no emulator_{name}): "
+                f"{REBUILD}"
+            ) from None
         function.restype, function.argtypes = result, arguments
     return library
