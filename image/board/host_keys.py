@@ -6,9 +6,10 @@ looked at.
 
 from __future__ import annotations
 
-import os
 import subprocess
 from pathlib import Path
+
+from rpmu.durable import sync
 
 KINDS = ("ed25519", "ecdsa")  # RSA takes minutes on a slow core, and no client of today needs it
 
@@ -33,21 +34,13 @@ def ensure(folder: Path) -> list[str]:
         words = ["ssh-keygen", "-q", "-t", kind, "-N", "", "-C", "", "-f", str(new)]
         subprocess.run(words, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         for source, target in ((new, key), (Path(f"{new}.pub"), Path(f"{key}.pub"))):
-            _sync(source)
+            sync(source)
             source.rename(target)
         made.append(kind)
     if made:
-        _sync(folder)
+        sync(folder)
     return made
 
 
 def _is_whole(path: Path) -> bool:
     return path.is_file() and path.read_bytes().endswith(b"\n")
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

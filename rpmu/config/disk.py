@@ -8,11 +8,11 @@ with exactly these manners in the place of the real one.
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
+from rpmu.durable import sync
 from rpmu.errors import HardwareError
 
 TEMPORARY = ".new"
@@ -129,11 +129,7 @@ class RealDisk:
     @staticmethod
     def _fsync(path: Path) -> None:
         with _plainly(path):
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            sync(path)
 
 
 @contextlib.contextmanager

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Protocol
 
 import rpmu
+from rpmu.durable import sync
 from rpmu.update.system import RefusedError, System
 
 SIGNATURE_END = b"-----END SSH SIGNATURE-----\n"
@@ -37,7 +38,8 @@ SIGNERS = Path("/etc/rpmu/update_signers")
 
 INSTALLING, CHECKING, RETURNING, STUCK = "installing", "checking", "returning", "stuck"
 INSTALLED, RETURNED, REFUSED, NEVER = "installed", "returned", "refused", "never"
-PROGRAM = ("__init__.py", "update/__init__.py", "update/system.py", "update/worker.py")  # what the recovery consists of
+# what the recovery consists of
+PROGRAM = ("__init__.py", "durable.py", "update/__init__.py", "update/system.py", "update/worker.py")
 UNFINISHED = (INSTALLING, CHECKING, RETURNING, STUCK)
 
 
@@ -188,7 +190,7 @@ class Updater:
             raise RefusedError(reason)
         self._system.check_room(self._folder / "new.deb")
         self._system.repack(self._folder / "fallback.deb")
-        _sync(self._folder / "fallback.deb")
+        sync(self._folder / "fallback.deb")
         self._copy_program()
         last = self.state()
         message = f"installing {version}"
@@ -204,7 +206,7 @@ class Updater:
             shutil.copyfile(source / name, copy)
         os.sync()
         fresh.rename(self._folder / "recover")
-        _sync(self._folder)
+        sync(self._folder)
 
     def _change(self, state: State) -> State:
         """Install new.deb, and stay with it only if the daemon does as well as before."""
@@ -251,7 +253,7 @@ class Updater:
         self._remove("fallback.deb", "new.deb", "new.deb.sig", "state.new")
         for name in ("fallback.tree", "recover.new", "recover.old"):
             shutil.rmtree(self._folder / name, ignore_errors=True)
-        _sync(self._folder)
+        sync(self._folder)
         if (program := self._folder / "recover").exists():
             program.rename(gone := self._folder / "recover.old")
             shutil.rmtree(gone)
@@ -262,23 +264,15 @@ class Updater:
         fresh = path.with_suffix(".new")
         fresh.write_text(json.dumps(asdict(state)) + "\n", encoding="utf-8")
         fresh.chmod(0o644)  # the folder is open to the administrators only
-        _sync(fresh)
+        sync(fresh)
         fresh.replace(path)
-        _sync(self._folder)
+        sync(self._folder)
         self._say(state.message)
         return state
 
     def _remove(self, *names: str) -> None:
         for name in names:
             (self._folder / name).unlink(missing_ok=True)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 class NoHealth:
