@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -19,11 +20,12 @@ from typing import Any
 from image import card
 from rpmu import config
 from rpmu.config.edit import assign, parse_assignment
+from rpmu.serve.status_socket import BOARD_SOCKET
 from tests.target.machine import PATIENCE_S, Machine, until
 from tests.update.rig import key
 
 ROOT = Path(__file__).parents[2]
-SPEED = 0.2  # of the twin: what an emulated board can carry, on an idle machine
+SPEED = 0.25  # of the twin: of the guest's processor it takes a fifth then
 HZ = 60.1
 IDCODE = 17
 SETUP = """\
@@ -46,7 +48,8 @@ Before=rpmu.service
 [Service]
 Type=notify
 # it is hardware, which waits for nobody: the daemon would think that the PRU had died
-Nice=-5
+CPUSchedulingPolicy=fifo
+CPUSchedulingPriority=1
 Environment=PYTHONPATH=/run/twin OPENBLAS_NUM_THREADS=1
 ExecStartPre=/usr/bin/mkdir -p /run/twin
 ExecStartPre=/usr/bin/mount -o ro LABEL=rpmu-twin /run/twin
@@ -72,6 +75,14 @@ WatchdogSec=90
     "rpmu-first-boot.service.d/slow.conf": "[Service]\nTimeoutStartSec=infinity\n",
     "rpmu-twin.service": TWIN_UNIT,
 }
+LOOK = f"""\
+import socket
+line = socket.socket(socket.AF_UNIX)
+line.settimeout(60)
+line.connect("{BOARD_SOCKET}")
+while content := line.recv(65536):
+    print(content.decode(), end="")
+"""
 SYSTEM_CONF = "[Manager]\nDefaultTimeoutStartSec=900\nDefaultTimeoutStopSec=900\nDefaultDeviceTimeoutSec=900\n"
 
 
@@ -228,8 +239,8 @@ class Board:
         return subprocess.run(line, input=content, capture_output=True, timeout=PATIENCE_S, check=False)
 
     def status(self) -> dict[str, Any] | None:
-        """The daemon's status as the board's root sees it; None if none answers."""
-        done = self.machine.run("rpmu status --json")
+        """The daemon's status as its socket gives it, which costs less than `rpmu status`; None if none answers."""
+        done = self.machine.run(f"python3 -I -S -c {shlex.quote(LOOK)}")
         return None if done.code else json.loads(done.out)
 
     def locked(self) -> dict[str, Any]:

@@ -17,8 +17,11 @@ from pathlib import Path
 import pytest
 
 from image.card import PARTITIONS
+from rpmu.calibrate.certificate import add_to_history
+from rpmu.calibrate.profile import load_profile
 from rpmu.pdc import BlockingPdcClient
 from rpmu.update.worker import INSTALLING, RETURNED
+from tests.calibrate.test_in_the_daemon import certificate_of
 from tests.target.board import HZ, IDCODE, ROOT, Board, newer_package
 from tests.target.machine import PATIENCE_S, until
 from tests.update.rig import signed
@@ -27,6 +30,7 @@ if "RPMU_TARGET" not in os.environ:
     pytest.skip("boots the image in an emulated machine, about ten minutes: make test-target", allow_module_level=True)
 
 PATIENTLY = ("--confirm-within", "7200", "--well-within", "3600")
+PENDING = "/var/lib/rpmu/config/pending.json"
 VERSION = re.compile(r"^installed +(\S+)$", re.MULTILINE)
 
 
@@ -84,6 +88,17 @@ def health(board, seconds):
     content = f"[Service]\nEnvironment=RPMU_HEALTH_S={seconds}\n"
     board.machine.put("/run/systemd/system/rpmu-update@.service.d/zz.conf", content)
     board.machine.check("systemctl daemon-reload")
+
+
+def awaits_confirmation(board):
+    """Wait until a change is in force on trial."""
+    until("the change to await its confirmation", lambda: board.machine.run(f"test -e {PENDING}").code == 0)
+
+
+def calibrated(board):
+    """Give the board a certificate, as somebody with all rights puts it there."""
+    path, _ = add_to_history(board.folder / "history", certificate_of(load_profile("reference-a-120v")))
+    board.machine.put(f"/etc/rpmu/calibration/{path.name}", path.read_text())
 
 
 def no_unit_failed(board):
@@ -157,7 +172,8 @@ def test_the_verbs_work(board):
 
 def test_apply_confirm_and_rollback(board):
     change = board.started("config", "set", *PATIENTLY, "station.name=ATTIC")
-    until("the change to wait for its confirmation", lambda: "awaits" in board.rpmu("config", "revisions").stdout)
+    awaits_confirmation(board)
+    assert "awaits" in board.rpmu("config", "revisions").stdout
     confirmed = board.rpmu("config", "confirm")
     assert confirmed.returncode == 0, confirmed.stderr
     out, error = change.communicate(timeout=PATIENCE_S)
@@ -249,12 +265,21 @@ def test_an_update_that_does_not_measure_is_undone(board, packages):
 
 
 def test_a_power_cut_in_the_middle_of_two_changes(board, packages):
-    """A configuration that awaits its confirmation, and dpkg at work: both are undone at the next start."""
+    """A configuration that awaits its confirmation, and dpkg at work: both are undone at the next start.
+
+    What was confirmed before stays, and so do the board's identity and its calibration.
+    """
     health(board, 1500)
+    calibrated(board)
+    final = ("--confirm-within", "0", "station.name=KEPT", "calibration.certificate=/etc/rpmu/calibration")
+    done = board.rpmu("config", "set", *final)
+    assert done.returncode == 0, done.stdout + done.stderr
+    until("the certificate to be in use", lambda: (board.status() or {}).get("calibrated"))
+    origin = board.locked()["calibration"]
     identity = board.machine.check("cat /etc/machine-id /etc/ssh/ssh_host_ed25519_key.pub")
     version = board.machine.check("rpmu --version")
     change = board.started("config", "set", *PATIENTLY, "station.name=UNSURE")
-    until("the change to wait for its confirmation", lambda: "awaits" in board.rpmu("config", "revisions").stdout)
+    awaits_confirmation(board)
     update = board.started("update", publish(board, packages["next"]))
     look = "cat /var/lib/rpmu-update/state.json"
     until("dpkg to work", lambda: json.loads(board.machine.check(look))["phase"] == INSTALLING)
@@ -267,9 +292,9 @@ def test_a_power_cut_in_the_middle_of_two_changes(board, packages):
     assert json.loads(board.machine.check(look))["phase"] == RETURNED
     assert board.machine.check("dpkg --audit; ls /var/lib/rpmu-update/recover 2>/dev/null || true") == ""
     assert board.machine.check("cat /etc/machine-id /etc/ssh/ssh_host_ed25519_key.pub") == identity
-    assert 'name = "CELLAR"' in board.rpmu("config", "show", "--plain").stdout
-    board.locked()
-    frames(board, 5)
+    assert 'name = "KEPT"' in board.rpmu("config", "show", "--plain").stdout
+    assert board.locked()["calibration"] == origin
+    assert frames(board, 5)[0].pmus[0].name.strip() == "KEPT"
 
 
 def test_it_shuts_down_cleanly(board):
