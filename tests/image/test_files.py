@@ -57,8 +57,8 @@ def test_dpkg_may_write_only_while_an_update_is_installed():
     for unit in ("rpmu-update@.service", "rpmu-update-recover.service"):
         assert (OWN / unit).is_file()
         text = (UNITS / f"{unit}.d/50-rpmu-image.conf").read_text()
-        assert "ExecStartPre=+/usr/bin/mount -o remount,rw /" in text
-        assert "ExecStopPost=-+/usr/bin/mount -o remount,ro /" in text
+        assert "ExecStartPre=+/usr/bin/nsenter --mount=/proc/1/ns/mnt /usr/bin/mount -o remount,rw /" in text
+        assert "ExecStopPost=-+/usr/bin/nsenter --mount=/proc/1/ns/mnt /usr/bin/mount -o remount,ro /" in text
 
 
 def test_what_is_mounted_is_made_by_the_initramfs():

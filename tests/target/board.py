@@ -59,20 +59,14 @@ ExecStopPost=-/usr/bin/umount /run/twin
 TimeoutStartSec=infinity
 """
 DROP_INS = {
-    # the twin's files at the places where the kernel would show the hardware, and patience
+    # the twin's files at the places where the kernel would show the hardware
     "rpmu.service.d/twin.conf": """\
 [Unit]
 Wants=rpmu-twin.service
 After=rpmu-twin.service
 [Service]
 BindPaths=/run/board/sys/class:/sys/class /run/board/dev/uio0:/dev/uio0
-TimeoutStartSec=900
-WatchdogSec=90
 """,
-    "rpmu-update@.service.d/slow.conf": "[Service]\nEnvironment=RPMU_HEALTH_S=1500\nTimeoutStartSec=infinity\n",
-    "rpmu-update-recover.service.d/slow.conf": "[Service]\nTimeoutStartSec=infinity\n",
-    "rpmu-config.service.d/slow.conf": "[Service]\nTimeoutStartSec=infinity\n",
-    "rpmu-first-boot.service.d/slow.conf": "[Service]\nTimeoutStartSec=infinity\n",
     "rpmu-twin.service": TWIN_UNIT,
 }
 LOOK = f"""\
@@ -83,7 +77,6 @@ line.connect("{BOARD_SOCKET}")
 while content := line.recv(65536):
     print(content.decode(), end="")
 """
-SYSTEM_CONF = "[Manager]\nDefaultTimeoutStartSec=900\nDefaultTimeoutStopSec=900\nDefaultDeviceTimeoutSec=900\n"
 
 
 def armhf_emulator(target: Path) -> None:
@@ -259,7 +252,6 @@ def _settle_data(folder: Path) -> None:
     etc = folder / "etc/upper"
     for name, content in DROP_INS.items():
         _put(etc / "systemd/system" / name, content)
-    _put(etc / "systemd/system.conf.d/90-slow.conf", SYSTEM_CONF)
     text = config.render(config.default())
     for setting in SETTINGS:
         text = assign(text, *parse_assignment(setting))

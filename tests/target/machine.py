@@ -27,9 +27,9 @@ T = TypeVar("T")
 PATIENCE_S = 900.0  # an emulated machine on a busy one may be a hundred times slower than a board
 LOOK_S = 0.5  # between two looks at what costs nothing ...
 ASK_S = 5.0  # ... and at the guest, whose processor has better things to do
-# The guest's clock counts its instructions, 2 ns each, about as many as the board's processor does; idle, it jumps to
-# what comes next. So nothing in the guest comes too late on a busy machine: seen from here, all of it is slow.
-CLOCK = "shift=1,sleep=off"
+# The guest's clock counts its instructions, 2 ns each, about as many as the board's processor does; idle, it goes as
+# time does. So nothing in the guest comes too late on a busy machine: seen from here, all of it is slow.
+CLOCK = "shift=1,sleep=on"
 APPEND = (
     "root=PARTUUID=52504d55-02 ro console=ttyAMA0 loglevel=5 panic=-1 systemd.debug_shell=ttyAMA0 "
     "systemd.mask=serial-getty@ttyAMA0.service systemd.show_status=0"

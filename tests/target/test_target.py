@@ -269,7 +269,7 @@ def test_a_power_cut_in_the_middle_of_two_changes(board, packages):
 
     What was confirmed before stays, and so do the board's identity and its calibration.
     """
-    health(board, 1500)
+    health(board, 300)
     calibrated(board)
     final = ("--confirm-within", "0", "station.name=KEPT", "calibration.certificate=/etc/rpmu/calibration")
     done = board.rpmu("config", "set", *final)
