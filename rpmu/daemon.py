@@ -345,11 +345,10 @@ class Daemon:
             self._observer(measurement)
 
     def _news(self) -> str:
-        """What the header says besides its text: the converter's mid-scales, for a calibration."""
-        if self._current is None:
-            return ""
+        """What the header says besides its text: for a calibration, what is divided out, and the mid-scales."""
         names = [channel.name for channel in self._config.channels]
-        return mid_scale.as_text(dict(zip(names, self._current.pipeline.mid_scales, strict=False)))
+        rests = self._current.pipeline.mid_scales if self._current is not None else []
+        return f"; runs with {self._calibration.identity}" + mid_scale.as_text(dict(zip(names, rests, strict=False)))
 
     @property
     def status(self) -> DaemonStatus:

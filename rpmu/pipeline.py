@@ -62,6 +62,7 @@ class Calibration:
         temperature: what the front end does as it gets warmer, where a sensor is read.
         range_v: lowest and highest output of the amplifier at the ADC pin, which it may reach before the ADC does.
         origin: which certificate or profile this is, in words.
+        identity: the same for a program: "profile NAME", or "certificate" and the first digits of its hash.
     """
 
     front_ends: tuple[FrontEnd, ...]
@@ -76,6 +77,7 @@ class Calibration:
     temperature: TemperatureTerm | None = None
     range_v: tuple[float, float] = (0.0, math.inf)
     origin: str = "nominal"
+    identity: str = ""
 
     def corrected(self, phasors: list[complex]) -> list[complex]:
         """Phasors of the channels, one each, with level tables, warmth and the site's angle taken off."""

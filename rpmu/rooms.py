@@ -154,6 +154,7 @@ def calibration(config: Config, serial: str | None = None) -> Calibration:
         reference_v=reference_v(config),
         range_v=(profile.amplifier_low_v, profile.amplifier_high_v),
         origin=origin,
+        identity=profile.identity,
     )
 
 
@@ -186,6 +187,7 @@ def _certified(config: Config, certificate: Certificate, serial: str | None) -> 
         temperature=_temperature(config, certificate.temperature.reference_c, channels),
         range_v=(profile.amplifier_low_v, profile.amplifier_high_v),
         origin=summary(certificate),
+        identity=certificate.identity,
     )
 
 

@@ -73,6 +73,11 @@ class Certificate:
         """Hash of the content."""
         return hashlib.sha256(self.content.encode()).hexdigest()
 
+    @property
+    def identity(self) -> str:
+        """By what a running daemon says that it works with this certificate."""
+        return f"certificate {self.sha256[:16]}"
+
     def render(self) -> str:
         """The whole file."""
         site = "# Site data: not under the hash, yours to edit.\n" + render_table("[site]", self.site)

@@ -250,7 +250,7 @@ class Guide:
         """Tell what is in the way, and forget what was collected before it came."""
         if why_not:
             collector.restart()
-            self.voice.progress(collector.progress, why_not)
+            self.voice.progress(collector.progress, f"waiting: {why_not}")
         self._lasts = self._lasts + 1 if why_not == self.waiting_for else 1
         self.waiting_for = why_not
         self._silent += 1

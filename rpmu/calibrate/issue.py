@@ -165,7 +165,10 @@ def channel_of(
     Raises:
         InputError: the readings do not determine what is to be fitted.
     """
+    table = base.level_table(name)
     level_v = _main_level([r.voltage_v for r in readings], base.profile.nominal_voltage_v)
+    if table is not None and all(abs(r.voltage_v / level_v - 1) <= NEAR_NOMINAL for r in readings):
+        return _with_old_table(name, table, readings, base, settings, magnitude_only)
     main = [r for r in readings if abs(r.voltage_v / level_v - 1) <= NEAR_NOMINAL]
     reference = ReferenceError(settings.reference.magnitude_percent / 2, settings.reference.time_us * 1e-6 / 2)
     start, tolerance = base.start(name)
@@ -179,6 +182,25 @@ def channel_of(
     points = [_point(name, r, why) for r, why in zip(main, fit.left_out, strict=True)]
     points += [_point(name, r, LEVEL_TABLE) for r in readings if r not in main]
     return channel, points
+
+
+def _with_old_table(
+    name: str, table: Channel, readings: Sequence[Reading], base: Base, settings: IssueSettings, magnitude_only: bool
+) -> tuple[Channel, list[Point]]:
+    """A channel whose readings are at one level, behind the level table of the certificate that the PMU runs with."""
+    level = [replace(r, response=r.response / complex(table.level_response(r.voltage_v))) for r in readings]
+    channel, points = channel_of(name, level, base.without_levels, settings, magnitude_only)
+    added = np.sqrt(np.maximum(np.square(table.u_level_percent) - table.u_tve_percent**2, 0.0)).tolist()
+    return (
+        replace(
+            channel,
+            level_v=table.level_v,
+            level_gain=table.level_gain,
+            level_phase_deg=table.level_phase_deg,
+            u_level_percent=tuple(hypot(channel.u_tve_percent, u) for u in added),
+        ),
+        points,
+    )
 
 
 def _main_level(levels_v: Sequence[float], nominal_v: float) -> float:
@@ -210,8 +232,8 @@ def _as_channel(name: str, fit: FitResult, base: Base) -> Channel:
 def with_levels(channel: Channel, others: Sequence[Reading], level_v: float, fit: FitResult, base: Base) -> Channel:
     """The channel with its level table: each other level against the fit, and 1 at the level of the fit.
 
-    An entry's uncertainty is the fit's, the scatter of points about the fit, the entry's own, and what the converter's
-    non-linearity does between two levels.
+    An entry's uncertainty is the fit's, the scatter of points about the fit, the entry's own, and what lies between two
+    levels: of the converter's non-linearity, and of a bend that the table itself shows (a transformer's core).
     """
     if not others:
         return channel
@@ -219,7 +241,11 @@ def with_levels(channel: Channel, others: Sequence[Reading], level_v: float, fit
     for r in others:
         rows[round(r.voltage_v, 3)] = complex(r.response / channel.front_end.response(r.frequency_hz)), r.sigma
     counts_per_v = abs(channel.gain) * sqrt(2) / base.profile.volts_per_count
-    parts = [(channel.u_tve_percent, 2 * fit.scatter_percent, 200 * rows[v][1], v) for v in sorted(rows)]
+    bends = _bends(sorted(rows), [rows[v][0] for v in sorted(rows)])
+    parts = [
+        (channel.u_tve_percent, 2 * fit.scatter_percent, 200 * rows[v][1], 100 * bend, v)
+        for v, bend in zip(sorted(rows), bends, strict=True)
+    ]
     return replace(
         channel,
         level_v=tuple(sorted(rows)),
@@ -227,6 +253,19 @@ def with_levels(channel: Channel, others: Sequence[Reading], level_v: float, fit
         level_phase_deg=tuple(degrees(float(np.angle(rows[v][0]))) for v in sorted(rows)),
         u_level_percent=tuple(hypot(*u, 100 * BETWEEN_LEVELS_LSB / (counts_per_v * v)) for *u, v in parts),
     )
+
+
+def _bends(levels_v: Sequence[float], factors: Sequence[complex]) -> list[float]:
+    """What a straight line between two levels misses at most of a curve through them, relative, about each level."""
+    bends = [0.0] * len(levels_v)
+    for i in range(1, len(levels_v) - 1):
+        before_v, after_v = levels_v[i] - levels_v[i - 1], levels_v[i + 1] - levels_v[i]
+        slopes = (factors[i] - factors[i - 1]) / before_v, (factors[i + 1] - factors[i]) / after_v
+        curvature = 2 * abs(slopes[1] - slopes[0]) / (before_v + after_v)
+        bends[i] = curvature * max(before_v, after_v) ** 2 / 8
+    if len(bends) > 2:
+        bends[0], bends[-1] = bends[1], bends[-2]  # no curve can be laid through an end
+    return bends
 
 
 def _point(name: str, reading: Reading, why: str) -> Point:

@@ -72,6 +72,11 @@ class Profile:
     tone_bias_v: float = 0.0
 
     @property
+    def identity(self) -> str:
+        """By what a running daemon says that it works with this profile and no certificate."""
+        return f"profile {self.name}"
+
+    @property
     def front_end(self) -> FrontEnd:
         """What the estimator has to undo."""
         u = self.nominal_frequency_hz / self.rc_pole_hz

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import cmath
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +22,7 @@ from rpmu.c37118 import DataFrame
 from rpmu.calibrate.certificate import Certificate
 from rpmu.calibrate.fit import Reading
 from rpmu.calibrate.profile import Profile
+from rpmu.calibrate.record import Channel
 from rpmu.calibrate.uncertainty import Tolerance
 from rpmu.errors import InputError
 from rpmu.estimate.front_end import FrontEnd
@@ -34,6 +37,7 @@ UNSTABLE = 1e-3  # the two halves of a reading differ by more than this: somebod
 CLIPPING = "the input clips"
 CLIPPED = 1 << STATUS_BIT_NAMES.index("INPUT CLIPPED")
 DIVIDED = 1 << STATUS_BIT_NAMES.index("VREF DIVIDED OUT")
+_RUNS_WITH = re.compile(r"; runs with (\S+ [^;]+)")
 GAIN_RANGE = (0.7, 1.4)
 LARGEST_ANGLE_DEG = 20.0
 
@@ -71,6 +75,34 @@ class Base:
         tested = known.channel_named(channel)
         tolerance = Tolerance(f0_percent=tested.u_f0_percent / 2, q_percent=tested.u_q_percent / 2)
         return replace(nominal, f0_hz=tested.f0_hz, q=tested.q), tolerance
+
+    def level_table(self, channel: str) -> Channel | None:
+        """The channel of the certificate, if that has a level table for it."""
+        known = self.certificate.channel if self.certificate is not None else ()
+        return next((one for one in known if one.name == channel and one.level_v), None)
+
+    @property
+    def without_levels(self) -> Base:
+        """The same without level tables."""
+        if self.certificate is None:
+            return self
+        none: dict[str, Any] = {"level_v": (), "level_gain": (), "level_phase_deg": (), "u_level_percent": ()}
+        plain = tuple(replace(channel, **none) for channel in self.certificate.channel)
+        return replace(self, certificate=replace(self.certificate, channel=plain))
+
+    def refuse_other(self, header: str) -> None:
+        """Refuse a PMU that says in its header that it runs with something else.
+
+        Raises:
+            InputError: it does; what it has divided by would be put into the certificate.
+        """
+        found = _RUNS_WITH.search(header)
+        own = self.profile.identity if self.certificate is None else self.certificate.identity
+        if found is None or found[1] == own:
+            return
+        certified = found[1].startswith("certificate")
+        hint = "that certificate, its file or history folder, as --certificate" if certified else "--profile NAME alone"
+        raise InputError(f"the PMU says that it runs with {found[1]}, but the command was told {own}; give {hint}")
 
     @property
     def front_end(self) -> FrontEnd:

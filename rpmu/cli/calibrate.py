@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import json
 import sys
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -98,7 +98,11 @@ async def _measure_and_finish(args: argparse.Namespace, stop: asyncio.Event) -> 
         done = len(plan) - len(session.remaining(plan)) if session.entries else 0
         if sys.stderr.isatty():
             print("\r\033[K", end="", file=sys.stderr, flush=True)  # the progress line
-        print(f"interrupted: {done} of {len(plan)} points are in {session.path}; run the same command to go on")
+        print(
+            f"interrupted: {done} of {len(plan)} points are in {session.path}; run the same command to go on"
+            if session.entries
+            else "interrupted: nothing has been read yet; run the same command to begin again"
+        )
         return INTERRUPTED
     return _finish_verification(args, base, session) if fitting is None else _finish(args, base, session, fitting)
 
@@ -135,6 +139,9 @@ async def _measure(
             client = _client(other, args.reference_idcode) if other is not None else None
             reference = await stack.enter_async_context(client) if client is not None else None
             await device.configuration()
+            header = await _header(device)
+            base.refuse_other(header)
+            rests.update(from_text(header))
             asking = asyncio.create_task(_ask_mid_scales(device, rests))
             stack.callback(asking.cancel)
             async for frame, match in pairs(device, reference):
@@ -158,11 +165,18 @@ async def _measure(
 
 
 async def _ask_mid_scales(device: PdcClient, rests: dict[str, MidScale]) -> None:
-    """Keep what the device says of its converter's mid-scale up to date; a device that tells none is no failure."""
+    """Keep what the device says of its converter's mid-scale up to date."""
     while True:
-        with suppress(NoAnswerError):
-            rests.update(from_text((await device.header()).text))
         await asyncio.sleep(ASK_S)
+        rests.update(from_text(await _header(device)))
+
+
+async def _header(device: PdcClient) -> str:
+    """What the device says of itself; a device that says nothing is no failure."""
+    try:
+        return (await device.header()).text
+    except NoAnswerError:
+        return ""
 
 
 def _against(args: argparse.Namespace) -> str:
@@ -285,10 +299,11 @@ def _history(args: argparse.Namespace) -> int:
 
 
 def _export(args: argparse.Namespace) -> int:
-    text = read_certificate(args.path).render()
+    certificate = read_certificate(args.path)
     try:
         with args.output.open("x", encoding="utf-8") as stream:
-            stream.write(text)
+            stream.write(certificate.render())
     except OSError as error:
         raise InputError(f"{args.output}: cannot be written: {error.strerror}; nothing is overwritten") from error
+    print(f"{summary(certificate)}: copied to {args.output}")
     return 0

@@ -27,6 +27,7 @@ from rpmu.twin.crystal import CrystalSettings
 from rpmu.twin.gps import GpsSettings
 from rpmu.twin.pruss import AdcErrors
 from rpmu.twin.tolerance import NOISE_LSB, non_linearity, unit_of
+from rpmu.twin.transformer import Magnetising
 from tests.calibrate.device import Device, Tone
 from tests.calibrate.study import GENERATOR
 from tests.calibrate.test_in_the_daemon import certificate_of
@@ -42,6 +43,7 @@ QUIET = GpsSettings(pps_jitter_ns=0.0, pps_sawtooth_ns=0.0)
 INL = tuple(non_linearity(np.random.default_rng(2), 2.0).tolist())
 SWINGING = {"temperature_ppb": 500.0, "temperature_period_s": 600.0, "walk_ppb_per_rts": 0.1}
 WARMER = {"gain": 1.0005, "f0_hz": 0.9989}  # 20 K: 25 ppm/K between R1 and R2; 25 and 30 ppm/K of R and C
+CORE = Magnetising()  # 20 % of the magnetising inductance from nominal to 120 % of the voltage
 TRANSFORMER_S = 0.27 / 360 / 60  # 20 K of copper: 0.39 %/K of a lead of 3.4 degrees
 REFERENCE_OFF = 1.0006  # 30 ppm/K, 20 K
 SOURCE_OFF = 1.001
@@ -57,6 +59,7 @@ class Contribution:
         twin: settings of the twin.
         source: words added to the mains.
         config: what the daemon is told otherwise.
+        level: of the outlet, relative to the column's.
     """
 
     name: str
@@ -64,6 +67,7 @@ class Contribution:
     twin: dict[str, Any] = field(default_factory=dict)
     source: str = ""
     config: Callable[[Config], Config] = lambda config: config
+    level: float = 1.0
 
 
 def with_channel(channel: Channel, divided: bool = False) -> Callable[[Config], Config]:
@@ -83,14 +87,16 @@ def with_reference(config: Config) -> Config:
 
 
 @cache
-def calibrated(error: float = 1.0, reference_channel: bool = False) -> Channel:
-    """Unit 7 after the generator's procedure, the generator's magnitude off by this factor."""
+def calibrated(
+    error: float = 1.0, reference_channel: bool = False, unit: int = UNIT, core: Magnetising | None = None
+) -> Channel:
+    """A unit after the generator's procedure, through its transformer, the generator's magnitude off by this factor."""
     from rpmu.calibrate.readings import Base
 
-    unit, base = unit_of(NOMINAL, UNIT), Base(NOMINAL)
+    built, base = unit_of(NOMINAL, unit), Base(NOMINAL)
     if reference_channel:  # the converter's full scale was divided out while it was calibrated
-        unit = replace(unit, adc=replace(unit.adc, gain=1.0))
-    device = Device(unit, UNIT)
+        built = replace(built, adc=replace(built.adc, gain=1.0))
+    device = Device(built, unit, magnetising=core)
     readings = [device.reading(Tone(f, v), base) for f, v in GENERATOR.points]
     readings = [replace(r, response=r.response * error) for r in readings]
     return channel_of("VA", readings, base, IssueSettings("TWIN-7", Reference(0.1, 0.2), date(2026, 1, 1)))[0]
@@ -109,7 +115,7 @@ def built(profile: Any) -> dict[str, Any]:
 
 def all_of_it(config: Config) -> Config:
     """The daemon of the last line: certificate from a generator that is off, converter's reference in use."""
-    return with_channel(calibrated(SOURCE_OFF, True), True)(with_reference(config))
+    return with_channel(calibrated(SOURCE_OFF, True, core=CORE), True)(with_reference(config))
 
 
 def contributions() -> list[Contribution]:
@@ -151,12 +157,22 @@ def contributions() -> list[Contribution]:
         ),
         Contribution("filter 20 K warmer", "0.10", built(replace(NOMINAL, **warm))),
         Contribution("transformer 20 K warmer", "0.48", built(warm_adapter)),
+        Contribution("transformer's core: outlet 20 % low", "1.2", {"magnetising": CORE}, level=0.8),
+        Contribution("transformer's core: outlet 10 % low", "", {"magnetising": CORE}, level=0.9),
+        Contribution(
+            "the same, halfway between two levels of its calibration's table",
+            "0.5",
+            {"magnetising": CORE},
+            config=with_channel(calibrated(unit=0, core=CORE)),
+            level=0.9,
+        ),
         Contribution("calibrated against a source 0.1 % off", "0.10", config=with_channel(nominal_channel(SOURCE_OFF))),
         Contribution("mains with 3 % of harmonics", "", source=f",harmonics={HARMONICS}"),
         Contribution(
-            "all of it: unit 7 calibrated 0.1 % off, then 20 K warmer, with the reference channel",
-            "about 0.7, transformer's level included",
+            "all of it: unit 7 calibrated 0.1 % off, then 20 K warmer and 10 % low, with the reference channel",
+            "about 0.7",
             {
+                "magnetising": CORE,
                 "profile": worst,
                 "adc": seven.adc,
                 "reference_v": 1.25 * REFERENCE_OFF,
@@ -165,6 +181,7 @@ def contributions() -> list[Contribution]:
             },
             f",harmonics={HARMONICS}",
             all_of_it,
+            0.9,
         ),
     ]
 
@@ -173,7 +190,7 @@ def measured(contribution: Contribution, voltage_v: float, seconds: float = SECO
     """TVE of the mean phasor and of the worst report, percent."""
     ideal = {"profile": NOMINAL, "adc": AdcErrors(), "crystal": CrystalSettings(), "gps": QUIET}
     config = contribution.config(configuration())
-    source = f"nominal,frequency_hz=60.05,voltage_v={voltage_v}{contribution.source}"
+    source = f"nominal,frequency_hz=60.05,voltage_v={voltage_v * contribution.level:g}{contribution.source}"
     outcome = run_chain(seconds, config, source=source, **(ideal | contribution.twin))
     ratio = outcome.phasors[:, 0] / outcome.twin.truth(outcome.time_ns).phasors[:, 0]
     return float(100 * abs(ratio.mean() - 1)), float(100 * np.abs(ratio - 1).max())

@@ -31,6 +31,7 @@ from rpmu.timing.known import KnownTime
 from rpmu.twin.pruss_values import AdcErrors
 from rpmu.twin.tolerance import CODES, Unit
 from rpmu.twin.tone import loaded
+from rpmu.twin.transformer import Magnetising
 
 START_NS = 1_795_000_000 * 10**9
 CIC_ORDER = 3
@@ -90,11 +91,13 @@ class Device:
         unit: what it is made of.
         seed: of its noise.
         time_error_ns: by which its idea of UTC is late.
+        magnetising: what its transformer does to a tone's fundamental; None for nothing.
     """
 
     unit: Unit
     seed: int = 0
     time_error_ns: float = 0.0
+    magnetising: Magnetising | None = None
     _rng: np.random.Generator = field(init=False)
 
     def __post_init__(self) -> None:
@@ -107,6 +110,8 @@ class Device:
         for order, share in ((1, 1.0), *tone.harmonics):
             hz = order * tone.frequency_hz
             h = response(p, hz) * np.sqrt(2) * tone.voltage_v * share
+            if self.magnetising is not None and order == 1:
+                h *= self.magnetising.response(hz, tone.voltage_v)
             out += abs(h) * np.cos(2 * np.pi * hz * seconds + np.angle(h))
         return np.clip(out, p.amplifier_low_v, p.amplifier_high_v)
 

@@ -168,3 +168,34 @@ def test_mid_scales_in_words():
     assert from_text("another maker's header") == {}
     assert combined([]) is None
     assert combined([MidScale(2000.0, 0.3), MidScale(2002.0, 0.1)]) == MidScale(2001.0, pytest.approx(np.hypot(0.3, 2)))
+
+
+def test_what_the_pmu_runs_with_must_be_known(certificate, tmp_path, capsys):
+    """Its numbers drop out of the result only if they are known; and what is not measured again stays."""
+    path = tmp_path / "c.toml"
+    path.write_text(certificate.render())
+    config = replace(CONFIG, calibration=replace(CONFIG.calibration, certificate=str(path)))
+    more = ("--points", "60:120", "--check-points", "")
+    with live_twin(config, bench_generator(), **BUILD) as address:
+        assert main(words(address, tmp_path, *more)) == 3
+        complaint = capsys.readouterr().err
+        found = re.search(r"runs with certificate [0-9a-f]{16}, but the command was told (.*); give that c", complaint)
+        assert found[1] == "profile reference-a-120v"
+        assert sorted(tmp_path.iterdir()) == [path]
+        assert main(words(address, tmp_path, *more, "--certificate", str(path), "--inverting")) == 0
+    renewed = read_certificate(tmp_path / "history")
+    for old, new in zip(certificate.channel, renewed.channel, strict=True):
+        assert (new.level_v, new.level_gain) == (old.level_v, old.level_gain), "of one level nothing new is known"
+        assert len(new.u_level_percent) == len(old.u_level_percent)
+        assert new.front_end.response(60.0) == pytest.approx(old.front_end.response(60.0), rel=1e-4)
+
+
+def test_a_pmu_without_the_certificate_is_not_verified_with_it(certificate, tmp_path, capsys):
+    path = tmp_path / "c.toml"
+    path.write_text(certificate.render())
+    options = ["--session", str(tmp_path / "s.json"), "--timeout", "60", "--check-points", "60:120"]
+    with live_twin(CONFIG, bench_generator(), **BUILD) as address:
+        assert main(["calibrate", "verify", address, "--certificate", str(path), *options]) == 3
+    assert re.search(
+        r"runs with profile reference-a-120v, but the command was told certificate", capsys.readouterr().err
+    )
