@@ -325,8 +325,7 @@ class Terminal:
 
     def reading(self, readings: dict[str, Reading]) -> None:
         """See `Voice`."""
-        if self._live:
-            print("\r\033[K", end="", file=sys.stderr)
+        clear_progress()
         for name, r in readings.items():
             residual = from_nominal(r.response / self._base.front_end.response(r.frequency_hz))
             where = f"{r.frequency_hz:.3f} Hz {r.voltage_v:.2f} V"
@@ -359,6 +358,12 @@ class JsonLines:
                 phase_deg=math.degrees(float(np.angle(r.response))),
                 sigma=r.sigma,
             )
+
+
+def clear_progress() -> None:
+    """Take the progress line away, if there is one."""
+    if sys.stderr.isatty():
+        print("\r\033[K", end="", file=sys.stderr, flush=True)
 
 
 def say(event: str, **values: Any) -> None:

@@ -100,8 +100,10 @@ class Base:
         own = self.profile.identity if self.certificate is None else self.certificate.identity
         if found is None or found[1] == own:
             return
-        certified = found[1].startswith("certificate")
-        hint = "that certificate, its file or history folder, as --certificate" if certified else "--profile NAME alone"
+        kind, name = found[1].split(" ", 1)
+        hint = f"--profile {name}, and no --certificate"
+        if kind == "certificate":
+            hint = "that certificate, its file or history folder, as --certificate"
         raise InputError(f"the PMU says that it runs with {found[1]}, but the command was told {own}; give {hint}")
 
     @property

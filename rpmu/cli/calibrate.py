@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import sys
 from contextlib import AsyncExitStack
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -19,7 +18,17 @@ from rpmu.calibrate.certificate import (
     read_certificate,
     read_history,
 )
-from rpmu.calibrate.guide import Guide, JsonLines, Terminal, by_generator, by_multimeter, by_reference, pairs, say
+from rpmu.calibrate.guide import (
+    Guide,
+    JsonLines,
+    Terminal,
+    by_generator,
+    by_multimeter,
+    by_reference,
+    clear_progress,
+    pairs,
+    say,
+)
 from rpmu.calibrate.issue import IssueSettings, check_plan, issue, verification
 from rpmu.calibrate.plan import generator_plan, two_numbers, verify_plan
 from rpmu.calibrate.profile import Profile, load_profile
@@ -96,8 +105,6 @@ async def _measure_and_finish(args: argparse.Namespace, stop: asyncio.Event) -> 
         _say_resumed(args, session, len(plan) - len(left), len(plan))
     if left and not await _measure(args, base, session, left, stop, len(plan) - len(left)):
         done = len(plan) - len(session.remaining(plan)) if session.entries else 0
-        if sys.stderr.isatty():
-            print("\r\033[K", end="", file=sys.stderr, flush=True)  # the progress line
         print(
             f"interrupted: {done} of {len(plan)} points are in {session.path}; run the same command to go on"
             if session.entries
@@ -154,6 +161,7 @@ async def _measure(
     following.cancel()
     stopping.cancel()
     await asyncio.wait([following, stopping])
+    clear_progress()
     if not following.cancelled():
         following.result()
     if not guide.finished and not stop.is_set():

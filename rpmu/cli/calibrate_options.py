@@ -29,7 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     dmm = tools.add_parser("dmm", help="against a multimeter: the magnitude alone")
     _add_measuring(dmm)
-    _add_fitting(dmm)
+    _add_fitting(dmm, reference_us=0.0)  # it has no time, and no delay is fitted
     dmm.add_argument(
         "--volts",
         required=True,
@@ -87,7 +87,7 @@ def _add_measuring(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object per event")
 
 
-def _add_fitting(parser: argparse.ArgumentParser) -> None:
+def _add_fitting(parser: argparse.ArgumentParser, reference_us: float = 1.0) -> None:
     parser.add_argument("--history", type=Path, default=HISTORY, metavar="FOLDER", help=f"default: {HISTORY}")
     parser.add_argument("--serial", metavar="S", help="of the device (default: the board's)")
     parser.add_argument("--fit", default="gain,delay", metavar="LIST", help="of gain, delay, f0, q")
@@ -95,7 +95,13 @@ def _add_fitting(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--reference-percent", type=float, required=True, metavar="X", help="reference's magnitude uncertainty, k = 2"
     )
-    parser.add_argument("--reference-us", type=float, default=0.0, metavar="X", help="its time uncertainty, k = 2")
+    parser.add_argument(
+        "--reference-us",
+        type=float,
+        default=reference_us,
+        metavar="X",
+        help="its time uncertainty, k = 2 (default: %(default)g)",
+    )
     parser.add_argument("--reference-model", default="", metavar="TEXT", help="maker, model, serial")
     parser.add_argument("--operator", default="", metavar="TEXT")
     parser.add_argument("--ambient-c", type=float, metavar="C", help="temperature of the room")

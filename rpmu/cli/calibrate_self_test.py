@@ -17,7 +17,7 @@ from rpmu import rooms
 from rpmu.acquire.detect import detect_link
 from rpmu.acquire.link import Pace, PruLink
 from rpmu.calibrate.certificate import add_to_history, check_history, device_serial
-from rpmu.calibrate.guide import say
+from rpmu.calibrate.guide import clear_progress, say
 from rpmu.calibrate.profile import Profile, load_profile
 from rpmu.calibrate.pwm import SquareWave, find_pwm
 from rpmu.calibrate.self_test import Found, require_tone, self_test
@@ -40,6 +40,7 @@ def run_self_test(args: argparse.Namespace) -> Callable[[asyncio.Event], Corouti
         if not testing.done():
             testing.cancel()
             await asyncio.wait([testing])
+            clear_progress()
             print("interrupted: nothing was written")
             return 130
         return testing.result()
@@ -57,6 +58,7 @@ async def _test(args: argparse.Namespace) -> int:
     history = check_history(args.history, serial)
     previous = history[-1][1] if history else None
     with ExitStack() as stack:
+        stack.callback(clear_progress)
         link, pace, pwm = _bench(args, config, profile, stack)
         found = await self_test(
             link,
@@ -133,8 +135,7 @@ def _quiet(what: str, share: float) -> None:
 def _progress(what: str, share: float) -> None:
     if sys.stderr.isatty():
         bar = "#" * round(BAR * share)
-        end = "\r\033[K" if share >= 1 else ""
-        print(f"\r  [{bar:.<{BAR}}] {100 * share:3.0f} %  {what}\033[K{end}", end="", file=sys.stderr, flush=True)
+        print(f"\r  [{bar:.<{BAR}}] {100 * share:3.0f} %  {what}\033[K", end="", file=sys.stderr, flush=True)
 
 
 def _report(found: Sequence[Found], profile: Profile, as_json: bool) -> None:
@@ -144,8 +145,7 @@ def _report(found: Sequence[Found], profile: Profile, as_json: bool) -> None:
             continue
         f0, q = 100 * (one.f0_hz / profile.f0_hz - 1), 100 * (one.q / profile.q - 1)
         print(f"{one.name}: f0 {one.f0_hz:.3f} Hz ({f0:+.3f} % from nominal), Q {one.q:.5f} ({q:+.3f} %)")
-        print(
-            f"  delay of the electronics {one.delay_s * 1e6:.3f} us, {one.skew_s * 1e6:+.3f} us behind {found[0].name}"
-        )
+        skew = "" if one is found[0] else f", skew {one.skew_s * 1e6:+.3f} us against {found[0].name}"
+        print(f"  delay of the electronics {one.delay_s * 1e6:.3f} us{skew}")
         rest = f"noise {one.noise_counts:.2f} counts, mid-scale {one.dc_counts:.2f} counts"
         print(f"  tone {100 * one.level:.1f} % of nominal, {rest}")

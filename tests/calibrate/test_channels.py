@@ -94,10 +94,10 @@ def test_skew_is_what_each_lies_behind_the_first(certificate):
 def test_mid_scale_is_measured_by_channel(certificate):
     for channel, built in zip(certificate.channel, BUILT, strict=True):
         rest = built.bias_v * ADC.gain / PROFILE.vref_v * 4096 + ADC.offset_lsb
-        assert channel.u_dc_counts < 1.5, "the level changes every few seconds"
+        assert channel.u_dc_counts < 4.0, "the level changes every few seconds"
         assert channel.dc_counts == pytest.approx(rest, abs=channel.u_dc_counts)
     text = "\n".join(certificate_lines(certificate))
-    assert len(re.findall(r"mid-scale +\d{4}\.\d\d counts +± 0\.\d+ counts +measured", text)) == 3
+    assert len(re.findall(r"mid-scale +\d{4}\.\d\d counts +± \d\.\d+ counts +measured", text)) == 3
     assert re.search(r"skew +-\d+\.\d{3} us +±", text)
 
 
