@@ -29,7 +29,7 @@ from rpmu.twin.pruss import AdcErrors
 from rpmu.twin.tolerance import NOISE_LSB, non_linearity, unit_of
 from rpmu.twin.transformer import Magnetising
 from tests.calibrate.device import Device, Tone
-from tests.calibrate.study import GENERATOR
+from tests.calibrate.study import GENERATOR, LEVEL_POINTS
 from tests.calibrate.test_in_the_daemon import certificate_of
 from tests.e2e.rig import configuration, run_chain
 
@@ -38,6 +38,7 @@ BEGIN, END = "<!-- begin of what the budget writes -->", "<!-- end of what the b
 NOMINAL = load_profile("reference-a-120v")
 UNIT = 7
 LEVELS_V = (120, 12)
+NEAR_LINE = ((59.7, 120.0), (60.0, 120.0), (60.3, 120.0), *LEVEL_POINTS)
 SECONDS, HARMONICS = 20.0, "3:1.5;5:2.0;7:1.5"
 QUIET = GpsSettings(pps_jitter_ns=0.0, pps_sawtooth_ns=0.0)
 INL = tuple(non_linearity(np.random.default_rng(2), 2.0).tolist())
@@ -90,14 +91,17 @@ def with_reference(config: Config) -> Config:
 def calibrated(
     error: float = 1.0, reference_channel: bool = False, unit: int = UNIT, core: Magnetising | None = None
 ) -> Channel:
-    """A unit after the generator's procedure, through its transformer, the generator's magnitude off by this factor."""
+    """A unit after the generator's procedure, the generator's magnitude off by this factor.
+
+    With a transformer's core at frequencies near the line's: iron minds volts per hertz.
+    """
     from rpmu.calibrate.readings import Base
 
     built, base = unit_of(NOMINAL, unit), Base(NOMINAL)
     if reference_channel:  # the converter's full scale was divided out while it was calibrated
         built = replace(built, adc=replace(built.adc, gain=1.0))
     device = Device(built, unit, magnetising=core)
-    readings = [device.reading(Tone(f, v), base) for f, v in GENERATOR.points]
+    readings = [device.reading(Tone(f, v), base) for f, v in (GENERATOR.points if core is None else NEAR_LINE)]
     readings = [replace(r, response=r.response * error) for r in readings]
     return channel_of("VA", readings, base, IssueSettings("TWIN-7", Reference(0.1, 0.2), date(2026, 1, 1)))[0]
 

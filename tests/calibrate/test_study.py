@@ -14,14 +14,13 @@ from rpmu.calibrate.readings import Base
 from rpmu.twin.crystal import CrystalSettings
 from rpmu.twin.tolerance import CODES, INL_LSB, non_linearity, unit_of
 from rpmu.twin.transformer import Magnetising
+from tests.calibrate.budget import NEAR_LINE, contributions, measured
 from tests.calibrate.budget import PAGE as BUDGET_PAGE
-from tests.calibrate.budget import contributions, measured
 from tests.calibrate.device import Device, Tone
 from tests.calibrate.study import (
     BEGIN,
     END,
     GENERATOR,
-    LEVEL_POINTS,
     PAGE,
     PROCEDURES,
     UNSEEN,
@@ -113,7 +112,7 @@ def test_a_transformers_core_is_taken_out_by_the_level_table():
     """
     core, base = Magnetising(), Base(PROFILE)
     device = Device(unit_of(PROFILE, 0), magnetising=core)
-    points = [(59.7, 120.0), (60.0, 120.0), (60.3, 120.0), *LEVEL_POINTS]
+    points = NEAR_LINE
     readings = [device.reading(Tone(f, v), base) for f, v in points]
     settings = IssueSettings("S", GENERATOR.reference, date(2026, 1, 1), band_hz=(59.7, 60.3))
     channel, _ = channel_of("VA", readings, base, settings)
@@ -164,7 +163,7 @@ def test_a_non_linearity_is_what_it_says():
         ("nothing but", 0.0, 0.002),
         ("transformer 20 K warmer", 0.44, 0.50),
         ("front end and converter", 0.0, 0.01),
-        ("the same, halfway", 0.01, 0.04),
+        ("the same, halfway", 0.01, 0.05),
     ],
 )
 def test_lines_of_the_budget(name, low, high):
