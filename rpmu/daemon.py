@@ -32,6 +32,7 @@ from rpmu.config import Config
 from rpmu.daemon_run import Acquisition, Earlier, Pending, Run, measurer_of
 from rpmu.daemon_status import DaemonStatus, StreamStatus
 from rpmu.errors import HardwareError, InputError
+from rpmu.leap_file import LeapFile
 from rpmu.measurement import Measurement
 from rpmu.measurer import Measurer
 from rpmu.pipeline import Calibration
@@ -88,6 +89,7 @@ class Daemon:
         self._poll_interval_s = config.sampling.poll_interval_s
         self._restarts = 0
         self._earlier = Earlier()
+        self._leap_file = LeapFile(config, lambda leaps: self._run.pipeline.time.learn_leaps(leaps))
         self._current: Run | None = None
         self._last_ns: int | None = None  # UTC of the last measurement that was sent
         self.stream: ConfigFrame = rooms.stream(config, calibration)
@@ -128,6 +130,7 @@ class Daemon:
         """Stop sampling, end every connection, give the hardware back."""
         await self.server.stop()
         await self._stop_host_time()
+        await self._leap_file.stop()
         self._link.stop()
         self._link.close()
         if self._gps is not None:
@@ -163,6 +166,7 @@ class Daemon:
             pipeline.feed_nmea(nmea)
         if host_time is not None:
             host_time.step()
+        self._leap_file.step(wait_s)
         trouble = reader.trouble()
         if trouble is not None:
             await self._revive(trouble)
@@ -220,6 +224,7 @@ class Daemon:
             self._use_receiver(before)
             raise
         self._poll_interval_s = config.sampling.poll_interval_s
+        self._leap_file.use(config)
         self._schedule(config, calibration, stream, measurer, restarts)
 
     def change_rate(self, rate: int) -> None:
@@ -267,7 +272,7 @@ class Daemon:
         """What a configuration measures with, and whether it needs a new run of the acquisition for that."""
         while True:
             run = self._run
-            restarts = (run.time, run.settings) != (config.time, config.sampler_settings())
+            restarts = not _same_time(run.config, config) or run.settings != config.sampler_settings()
             restarts = restarts or run.pipeline.calibration.reference_v != calibration.reference_v
             info = sampler.expected(config.sampler_settings(), run.info) if restarts else run.info
             measurer = await asyncio.to_thread(measurer_of, info, config, calibration)
@@ -379,4 +384,5 @@ def _line(port: GpsPort | None, config: Config) -> ReceiverLine | None:
 
 def _same_time(before: Config, after: Config) -> bool:
     """Whether the time of one configuration is that of the other, so that it can go on."""
-    return before.time == after.time and rooms.timing_settings(before) == rooms.timing_settings(after)
+    same_source = before.time.source == after.time.source
+    return same_source and rooms.timing_settings(before) == rooms.timing_settings(after)

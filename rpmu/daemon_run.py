@@ -21,7 +21,7 @@ from rpmu.acquire.ring import RingReader
 from rpmu.acquire.sampler import bring_up, start_over
 from rpmu.acquire.settings import SamplerSettings
 from rpmu.c37118 import ConfigFrame
-from rpmu.config import Config, Time
+from rpmu.config import Config
 from rpmu.errors import HardwareError
 from rpmu.host_time import HostTime
 from rpmu.measurer import Measurer
@@ -38,10 +38,10 @@ LONGEST_PAUSE_S = 5.0  # which nobody knows the length of; the counter comes rou
 
 @dataclass(frozen=True)
 class Run:
-    """One run of the acquisition, from START to the next."""
+    """One run of the acquisition, from START to the next; `config` is the one that it began with."""
 
     settings: SamplerSettings
-    time: Time
+    config: Config
     info: AcquisitionInfo
     reader: RingReader
     pipeline: Pipeline
@@ -150,7 +150,7 @@ class Acquisition:
         host_time = None
         if isinstance(pipeline.time, SystemTimeKeeper):
             host_time = HostTime(pipeline.time, reader.newest_scan, float(info.scan_rate_hz))
-        return Run(settings, config.time, info, reader, pipeline, host_time)
+        return Run(settings, config, info, reader, pipeline, host_time)
 
 
 def measurer_of(info: AcquisitionInfo, config: Config, calibration: Calibration) -> Measurer:

@@ -36,6 +36,7 @@ EFFECTS: dict[tuple[str, ...], Effect] = {
     ("gps",): Effect.RECEIVER,
     ("sampling", "pps_pin"): Effect.CLOCK,
     ("time",): Effect.CLOCK,
+    ("time", "leap_second_file"): Effect.AT_ONCE,
     ("calibration",): Effect.MEASURED,
     ("server",): Effect.AT_ONCE,
     ("server", "listen"): Effect.LISTENING,

@@ -125,6 +125,12 @@ class TimeKeeper:
         self._next_run = info
         return True
 
+    def learn_leaps(self, leaps: LeapSchedule) -> None:
+        """Take in a list of leap seconds that is newer than the one before."""
+        second = self._map.utc_ns_at(self._scan) // SECOND_NS if self._map else 0
+        self._namer.leaps.learn(leaps, self._namer.leaps.state(second).soc)
+        self._look()
+
     # ---- what comes out ----
 
     @property

@@ -41,6 +41,9 @@ class KnownTime:
             leap="none",
         )
 
+    def learn_leaps(self, leaps: LeapSchedule) -> None:
+        """The list was given with the time."""
+
     def resume(self, _info: AcquisitionInfo) -> bool:
         """It was given for one run."""
         return False

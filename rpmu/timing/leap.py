@@ -19,6 +19,7 @@ NTP_TO_UNIX_S = 2_208_988_800  # 1900-01-01 to 1970-01-01
 DAY_S = 86_400
 PENDING_S = 59  # set at most 60 s and at least 1 s before; the margin covers reports in flight
 OCCURRED_S = DAY_S
+PASSING_S = 2  # a leap second so near is already counted
 
 
 @dataclass(frozen=True, order=True)
@@ -104,6 +105,22 @@ class LeapSchedule:
             self.leaps = others
         else:
             self.add(LeapSecond(midnight, step))
+
+    def learn(self, newer: LeapSchedule, now: int) -> None:
+        """Take over what a source says by now of the time to come; what has passed stays as it was counted.
+
+        Args:
+            newer: of the source; one without leap second and expiry says nothing.
+            now: Unix count of the present second; 0 if it is not known.
+        """
+        if not newer.leaps and not newer.expires:
+            return
+        soon = now + PASSING_S
+        # Beyond its expiry the source does not speak, and what another one has said still holds.
+        kept = [leap for leap in self.leaps if now and (leap.midnight <= soon or leap.midnight >= newer.expires)]
+        known = {leap.midnight for leap in kept}
+        fresh = [leap for leap in newer.leaps if leap.midnight not in known and (not now or leap.midnight > soon)]
+        self.leaps, self.expires = tuple(sorted([*kept, *fresh])), newer.expires
 
     def speaks_for(self, midnight: int) -> bool:
         """Whether the source can tell if there is a leap second before a midnight, or a receiver has shown it."""

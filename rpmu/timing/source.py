@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from rpmu.acquire.blocks import AcquisitionInfo, PpsEvent, SampleBlock
+from rpmu.timing.leap import LeapSchedule
 from rpmu.timing.status import ReportTime, TimeStatus
 from rpmu.timing.time_map import TimeMap
 
@@ -24,6 +25,10 @@ class TimeSource(Protocol):
 
     def resume(self, info: AcquisitionInfo) -> bool:
         """The acquisition was started anew on a counter that ran on; False if that is of no use to go on."""
+        ...
+
+    def learn_leaps(self, leaps: LeapSchedule) -> None:
+        """Take in a newer list of leap seconds."""
         ...
 
     def feed_block(self, block: SampleBlock) -> None:

@@ -59,6 +59,11 @@ class SystemTimeKeeper:
         self._next_run = info
         return True
 
+    def learn_leaps(self, leaps: LeapSchedule) -> None:
+        """As `TimeKeeper.learn_leaps`."""
+        second = self._line.utc_ns_at(self._scan) // SECOND_NS if self._line else 0
+        self._leaps.learn(leaps, self._leaps.state(second).soc)
+
     def feed_tracking(self, tracking: ChronyTracking, at_scan: int) -> None:
         """Take in what chronyd says, with the newest scan number then."""
         if self._next_run is not None:

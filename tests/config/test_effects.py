@@ -108,6 +108,11 @@ def test_another_number_of_channels_starts_the_acquisition_anew():
     assert Effect.ACQUISITION in {effect for _, effect in effects(default(), new)}
 
 
+def test_another_list_of_leap_seconds_is_read_at_once():
+    new = replace(BASE, time=replace(BASE.time, leap_second_file="/list"))
+    assert {effect for _, effect in effects(BASE, new)} == {Effect.AT_ONCE}
+
+
 def test_in_words():
     new = replace(BASE, station=replace(BASE.station, name="A"), server=replace(BASE.server, notice_s=5))
     assert in_words(BASE, new) == [

@@ -208,6 +208,20 @@ def test_the_receivers_port_is_opened_anew_and_the_time_stays():
     assert heard[-1] > heard[0] + 3
 
 
+def test_a_list_of_leap_seconds_that_was_renewed_is_read_with_the_configuration(tmp_path):
+    lists = {"old": START_NS // 10**9 - 86_400, "new": START_NS // 10**9 + 10**7}
+    for name, expires in lists.items():
+        (tmp_path / name).write_text(f"#@ {expires + 2_208_988_800}\n3692217600 37\n")
+    old, new = (start_config(time={"leap_second_file": str(tmp_path / name)}) for name in lists)
+    run = stream(old, {RELOAD_S: new}, RELOAD_S + 2)
+    assert_nothing_lost(run)
+    said = [status.time.leap for status in run.statuses]
+    assert said[0] == "unknown: the leap-second file has expired"
+    assert said[-1] == "none"
+    assert run.frames[-1].config.pmus[0].cfgcnt == 0
+    assert np.diff(run.times).max() < STEP_NS
+
+
 REFUSED = [
     ({"server": {"listen": ("192.0.2.1:4712",)}}, "cannot listen on 192.0.2.1:4712"),
     ({"server": {"tls_certificate": "/none", "tls_key": "/none"}}, "cannot load the TLS files"),

@@ -141,10 +141,12 @@ def run(
     world: World, settings: TimingSettings | None = None, leaps: LeapSchedule | None = None, looks: int = 4
 ) -> Record:
     """Feed a keeper with the world, looking at it `looks` times a second."""
-    return _Runner(world, settings, leaps).run(looks)
+    return Runner(world, settings, leaps).run(looks)
 
 
-class _Runner:
+class Runner:
+    """A keeper in a world."""
+
     def __init__(self, world: World, settings: TimingSettings | None, leaps: LeapSchedule | None) -> None:
         self.world, self.axis = world, _Axis(world)
         self.rng = np.random.default_rng(world.seed)

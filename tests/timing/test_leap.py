@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rpmu.errors import InputError
-from rpmu.timing.leap import LeapSchedule, LeapSecond, parse_leap_file
+from rpmu.timing import LockState
+from rpmu.timing.leap import DAY_S, LeapSchedule, LeapSecond, parse_leap_file
+from tests.timing.simulator import START, Runner, World
 
 M = 1_483_228_800  # 2017-01-01 00:00:00 UTC, after the leap second of 2016
 DIRECTION, OCCURRED, PENDING = 0x40, 0x20, 0x10
@@ -136,3 +138,61 @@ def test_no_leap_second_at_odd_times():
         LeapSecond(M + 1, 1)
     with pytest.raises(InputError):
         LeapSecond(M, 2)
+
+
+HALF_YEAR = 182 * DAY_S
+NEXT = M + HALF_YEAR - HALF_YEAR % DAY_S
+
+
+def of(*midnights, expires=0, step=1):
+    return LeapSchedule(tuple(LeapSecond(midnight, step) for midnight in midnights), expires=expires)
+
+
+def test_a_newer_list_speaks_of_the_time_to_come_and_never_of_what_was_counted():
+    schedule = of(M, expires=M + 100)
+    schedule.origin = M - 1000
+    before = schedule.state(M + 10)
+    schedule.learn(of(M - 365 * DAY_S, NEXT, expires=NEXT + HALF_YEAR), M + 10)
+    assert schedule.state(M + 10) == before
+    assert [leap.midnight for leap in schedule.leaps] == [M, NEXT], "no leap second of the past comes into the scale"
+    assert schedule.speaks_for(NEXT + DAY_S)
+    schedule.learn(of(M, expires=NEXT + HALF_YEAR), M + 20)
+    assert [leap.midnight for leap in schedule.leaps] == [M], "one that was taken back does not come"
+    schedule.learn(of(NEXT, expires=NEXT + HALF_YEAR), M + 30)
+    assert schedule.leaps[0].midnight == M, "one that a list forgets has passed all the same"
+
+
+def test_what_another_source_said_beyond_the_lists_expiry_still_holds():
+    schedule = of(NEXT)
+    schedule.learn(of(M, expires=M + 10 * DAY_S), M + DAY_S)
+    assert [leap.midnight for leap in schedule.leaps] == [NEXT]
+    schedule.learn(of(M, expires=NEXT + DAY_S), M + DAY_S)
+    assert schedule.leaps == ()
+
+
+def test_a_list_of_nothing_changes_nothing_and_before_the_time_is_known_all_is_taken():
+    schedule = of(M, expires=M + 100)
+    schedule.learn(LeapSchedule(), M + 10)
+    assert (schedule.leaps, schedule.expires) == (of(M).leaps, M + 100)
+    schedule.learn(of(M, NEXT, expires=NEXT + 1), 0)
+    assert (schedule.leaps, schedule.expires) == (of(M, NEXT).leaps, NEXT + 1)
+
+
+def test_a_list_that_comes_while_the_clock_runs_is_gone_by():
+    """The file had expired when the daemon started; its successor brings a leap second twenty seconds on."""
+    midnight = (START // DAY_S + 1) * DAY_S
+    start = midnight - 40
+
+    def utc(k):
+        return (start + k, 0) if k < 40 else (midnight, 1) if k == 40 else (start + k - 1, 0)
+
+    def sentences_and_news(k, _utc, data):
+        if k == 20:
+            runner.keeper.learn_leaps(of(midnight, expires=midnight + 100 * DAY_S))
+        return data
+
+    world = World(60, start=start, leap_utc=utc, sentences=sentences_and_news)
+    runner = Runner(world, None, LeapSchedule((), expires=start - DAY_S))
+    record = runner.run(4)
+    assert not record.soc_error[record.t > 12].any()
+    assert all(state is LockState.LOCKED for state, t in zip(record.state, record.t, strict=True) if t > 12)
