@@ -16,11 +16,11 @@ from rpmu.c37118 import ConfigFrame, ConfigFrame2, DataError, DataFrame, PmuConf
 from rpmu.c37118.envelope import close_envelope
 from rpmu.c37118.fields import CLOCK_FAULT, FrameType
 from rpmu.errors import InputError
+from rpmu.pdc.leap import BITS, LeapSeconds
 from rpmu.serve.grid import Grid
 
 HEAD_SIZE, CHK_SIZE = 14, 2
 RESELECTED = 1 << 3  # PHSCALE: down-sampled by reselection
-LEAP_BITS = 0x70
 ABSENT = Stat.of(data_error=DataError.TEST_OR_ABSENT, in_sync=False, pmu_tq=7)
 MAX_DATA_FRAME = 65_535
 
@@ -46,6 +46,7 @@ class Combiner:
         sources: the configuration of each source, in the order of the output; None for one that is not known (yet).
         time_base: of the output stream.
         soc: time of the configuration frame.
+        leaps: the scale of the slots' seconds; None for SOC itself.
 
     Attributes:
         config: the combined configuration.
@@ -56,7 +57,13 @@ class Combiner:
     """
 
     def __init__(
-        self, idcode: int, rate: int, sources: Sequence[ConfigFrame | None], time_base: int = 1_000_000, soc: int = 0
+        self,
+        idcode: int,
+        rate: int,
+        sources: Sequence[ConfigFrame | None],
+        time_base: int = 1_000_000,
+        soc: int = 0,
+        leaps: LeapSeconds | None = None,
     ) -> None:
         self.factors = tuple(_factor(config, rate) for config in sources)
         taking_part = [config for config, factor in zip(sources, self.factors, strict=True) if config and factor]
@@ -70,6 +77,7 @@ class Combiner:
         ]
         self.config = ConfigFrame2(idcode, tuple(pmus), rate, time_base, soc)
         self._grid = Grid(rate)
+        self._leaps = leaps if leaps is not None and rate > 0 else LeapSeconds()
         self._absent = tuple(
             absent_body(config) if config and factor else b""
             for config, factor in zip(sources, self.factors, strict=True)
@@ -96,8 +104,10 @@ class Combiner:
                 continue
             bodies.append(part.body)
             quality = max(quality, part.time_quality & 15)
-            leap |= part.time_quality & LEAP_BITS
+            leap |= part.time_quality & BITS
         second, index = self._grid.instant(ordinal)
+        second, known = self._leaps.utc(second)
+        leap = known or leap
         stamp = Stamp.at(second, index, self.config.data_rate, self.config.time_base)
         code = CLOCK_FAULT if quality < 0 else quality
         return close_envelope(

@@ -18,11 +18,12 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
-from rpmu.c37118 import ConfigFrame
+from rpmu.c37118 import ConfigFrame, Stamp
 from rpmu.errors import InputError
 from rpmu.pdc.aligner import Aligner, Slot, SourceCounts
 from rpmu.pdc.client import ClientStatistics, PdcClient
 from rpmu.pdc.combine import Combiner, Part, part_of
+from rpmu.pdc.leap import LeapSeconds
 from rpmu.pdc.session import RawConfig, RawData, SessionEvent
 from rpmu.serve import PmuServer, ServerSettings, ServerStatistics
 from rpmu.serve.grid import Grid
@@ -162,6 +163,7 @@ class Concentrator:
             len(self._sources), round(settings.wait_s * NS_PER_S), settings.max_slots
         )
         self._combiner: Combiner | None = None
+        self._leaps = LeapSeconds(len(self._sources))
         self._configured = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._presence: asyncio.Task[None] | None = None
@@ -258,7 +260,7 @@ class Concentrator:
         combiner = self._combiner
         if combiner is None or (factor := combiner.factors[source.number]) == 0:
             return
-        ordinal = source.grid.exact(data.stamp, data.config.time_base)
+        ordinal = source.grid.exact(self._on_the_scale(source, data), data.config.time_base)
         if ordinal is None:
             source.off_grid += 1
             return
@@ -268,6 +270,14 @@ class Concentrator:
             return
         self._publish(self._aligner.add(source.number, ordinal, part_of(data.raw), time.monotonic_ns()))
         self._set_timer()
+
+    def _on_the_scale(self, source: _Source, data: RawData) -> Stamp:
+        """The stamp with its second on the common scale, which runs through a leap second."""
+        stamp = data.stamp
+        if self.settings.rate < 0:  # instants of whole minutes and the like are those of SOC
+            return stamp
+        part = stamp.fracsec / data.config.time_base
+        return Stamp(self._leaps.second(source.number, stamp.soc, part, data.time_quality), stamp.fracsec)
 
     # --- within -----------------------------------------------------------------------------------------------------
 
@@ -292,6 +302,7 @@ class Concentrator:
             self.settings.rate,
             [source.config for source in self._sources],
             soc=time.time_ns() // NS_PER_S,
+            leaps=self._leaps,
         )
         idcodes = [pmu.idcode for pmu in combiner.config.pmus]
         if len(set(idcodes)) < len(idcodes):

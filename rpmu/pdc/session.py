@@ -32,6 +32,7 @@ from rpmu.c37118 import (
     decode,
 )
 from rpmu.errors import InputError
+from rpmu.pdc.leap import LeapSeconds
 from rpmu.serve.answers import STAT_CONFIG_CHANGE, stat_offsets
 from rpmu.serve.grid import Grid
 
@@ -161,6 +162,7 @@ class Session:
         self._held: deque[bytes] = deque()  # data frames that wait for a configuration
         self._held_ask_s = -RETRY_S
         self._last_ordinal: int | None = None
+        self._leaps = LeapSeconds()
         self._asking_since_s: float | None = None  # a configuration request is open since then
         self._asked_s = 0.0
         self._tries = 0
@@ -262,7 +264,11 @@ class Session:
         assert self.config is not None
         data = RawData(raw, self.config)
         self.counts.data_frames += 1
-        self._count_gap(self._grid.nearest(data.stamp, self.config.time_base))
+        stamp, base = data.stamp, self.config.time_base
+        if self._grid.rate > 0:  # a leap second repeats no frame and leaves none out
+            second = self._leaps.second(0, stamp.soc, stamp.fracsec / base, data.time_quality)
+            stamp = Stamp(second, stamp.fracsec)
+        self._count_gap(self._grid.nearest(stamp, base))
         events.append(data)
 
     def _hold(self, raw: bytes, now_s: float) -> list[CommandFrame]:
