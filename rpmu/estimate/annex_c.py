@@ -69,8 +69,8 @@ class AnnexKernel(PlainKernel):
         self.delay_s = 0.0
         self._taps = lru_cache(maxsize=4)(self._make_taps)
 
-    def measure(self, windows: Floats, shift: Floats, rate_ratio: float) -> Measurement:
-        """See `Kernel`."""
+    def measure_clean(self, windows: Floats, shift: Floats, rate_ratio: float) -> Measurement:
+        """See `PlainKernel`."""
         f0, phases = self._settings.nominal_hz, self._settings.phases
         table = self._taps(round(rate_ratio, 8))
         place = (shift + 0.5) * FRACTIONS

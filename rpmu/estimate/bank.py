@@ -117,6 +117,20 @@ def _decimators(table: BankTable, cic: CicResponse | None, f: Floats) -> Floats:
     return np.asarray(gain if cic is None else gain * cic.response(f))
 
 
+def with_decimator(bank: ChannelBank) -> tuple[Complex, int, int]:
+    """The taps for samples that are not decimated: bank and decimator as one filter.
+
+    Returns:
+        complex128 [3, before + after + 1], and how many lie before and after the centre.
+    """
+    factor, decimator = bank.table.decimation, bank.table.decimator
+    taps = np.zeros((3, (bank.taps.shape[1] - 1) * factor + len(decimator)), dtype=np.complex128)
+    for i, tap in enumerate(bank.taps.T):
+        taps[:, i * factor : i * factor + len(decimator)] += np.multiply.outer(tap, decimator)
+    half = len(decimator) // 2
+    return taps, bank.before * factor + half, bank.after * factor + half
+
+
 def channel_bank(table: BankTable, front_end: FrontEnd, cic: CicResponse | None, range_hz: float) -> ChannelBank:
     """Make a table ready for one channel.
 

@@ -7,7 +7,7 @@ report k lies at k * numerator / denominator seconds of UTC, and no float time i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rpmu.errors import InputError
 
@@ -54,23 +54,28 @@ class ReportClock:
 
     Attributes:
         reporting_rate: reports per second; negative: seconds per report.
+        numerator: seconds per `denominator` reports.
+        denominator: reports per `numerator` seconds.
     """
 
     reporting_rate: int
+    numerator: int = field(init=False)
+    denominator: int = field(init=False)
+    _numerator_ns: int = field(init=False, repr=False)
+    _places_ns: tuple[int, ...] = field(init=False, repr=False)
 
-    @property
-    def numerator(self) -> int:
-        """Seconds per `denominator` reports."""
-        return max(1, -self.reporting_rate)
-
-    @property
-    def denominator(self) -> int:
-        """Reports per `numerator` seconds."""
-        return max(1, self.reporting_rate)
+    def __post_init__(self) -> None:
+        numerator, denominator = max(1, -self.reporting_rate), max(1, self.reporting_rate)
+        object.__setattr__(self, "numerator", numerator)
+        object.__setattr__(self, "denominator", denominator)
+        object.__setattr__(self, "_numerator_ns", numerator * NS)
+        places = tuple((2 * i * numerator * NS + denominator) // (2 * denominator) for i in range(denominator))
+        object.__setattr__(self, "_places_ns", places)  # of the reports in the first `numerator` seconds
 
     def time_ns(self, k: int) -> int:
         """UTC, ns, of report k, rounded on its own."""
-        return (2 * k * self.numerator * NS + self.denominator) // (2 * self.denominator)
+        periods = k // self.denominator
+        return periods * self._numerator_ns + self._places_ns[k - periods * self.denominator]
 
     def after(self, time_ns: int) -> int:
         """The first report at or after a UTC instant."""
@@ -78,7 +83,7 @@ class ReportClock:
 
     def offset_ns(self, k: int, time_ns: int) -> float:
         """Time from `time_ns` to report k, ns, without the rounding to whole ns: exact integers until the division."""
-        return (k * self.numerator * NS - time_ns * self.denominator) / self.denominator
+        return (k * self._numerator_ns - time_ns * self.denominator) / self.denominator
 
     def turns(self, k: int, nominal_hz: int) -> float:
         """Fraction of a nominal cycle at report k: frac(nominal_hz * t), exact."""

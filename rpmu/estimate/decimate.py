@@ -1,13 +1,15 @@
-"""The streaming low-pass and decimator before the bank, and the history that the windows are cut from.
+"""The history that windows are cut from: the newest samples of a stream, behind a low-pass and decimator if need be.
 
 Decimated sample m has its centre tap on input sample m * factor, whatever the blocks look like: the grid hangs on the
-sample index, so any split of the input gives the same samples. Each output is one dot product of the taps with the
-samples around its centre. All outputs of a push are one call: a view in which each row begins `factor` samples after
-the row before it, times the taps. Missing samples are NaN, and NaN spreads to exactly those outputs whose window
-touches them.
+sample index, so any split of the input gives the same samples. Each is one dot product of the taps with the samples
+around its centre, and none is made before a window asks for it: then all that have come due are one call, on a view in
+which each row begins `factor` samples after the row before it. Missing samples are NaN, and NaN spreads to exactly
+those decimated samples whose taps touch them.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,106 +20,150 @@ SPACE = 4  # so many times the samples that must be kept, so that they are moved
 
 
 class Strip:
-    """The newest samples of a stream, contiguous, with the index of the first.
+    """The newest samples of a stream, contiguous: the history itself where nothing is decimated.
+
+    Args:
+        n_channels: number of channels.
+        keep: so many samples are kept when others come; None for all from `first` on, which whoever reads moves on.
+        first: index of the first sample to come.
+        space: columns to begin with.
 
     Attributes:
-        data: float64 [n_channels, space]; the samples lie in columns `start` to `start + end - first`.
-        start: column of the oldest sample kept.
-        first: index of the oldest sample kept.
+        data: float64 [n_channels, columns]; sample i lies in column i - base.
+        base: index of the sample in column 0.
+        first: index of the oldest sample that there is.
         end: index one past the newest.
+        moves: how often the samples were moved.
     """
 
-    def __init__(self, n_channels: int, keep: int, first: int) -> None:
+    def __init__(self, n_channels: int, keep: int | None, first: int, space: int) -> None:
         self._keep = keep
-        self.data: Floats = np.empty((n_channels, SPACE * keep))
-        self.start = 0
-        self.first = self.end = first
+        self.data: Floats = np.empty((n_channels, space))
+        self._space = space
+        self.base = self.first = self.end = first
+        self.moves = 0
+
+    def append(self, samples: NDArray[Any]) -> None:
+        """Take samples [n_channels, n]."""
+        column = self.extend(samples.shape[1])
+        self.data[:, column : self.end - self.base] = samples
 
     def extend(self, n: int) -> int:
-        """Make room for n more samples and count them in; returns the column where they belong."""
-        used = self.end - self.first
-        if self.start + used + n > self.data.shape[1]:
-            old = self.data[:, self.start : self.start + used].copy()
-            if used + n > self.data.shape[1]:
-                self.data = np.empty((len(old), 2 * (used + n)))
-            self.data[:, :used] = old
-            self.start = 0
-        self.end += n
-        return self.start + used
+        """Make room for n more samples and count them in; returns the column where they begin."""
+        end = self.end
+        if self._keep is not None and end - self._keep > self.first:
+            self.first = end - self._keep
+        if end - self.base + n > self._space:
+            self._move(n)
+        self.end = end + n
+        return end - self.base
 
-    def append(self, samples: Floats) -> None:
-        """Add samples [n_channels, m]."""
-        n = samples.shape[1]
-        column = self.extend(n)
-        self.data[:, column : column + n] = samples
-
-    def drop_before(self, index: int) -> None:
-        """Forget the samples before an index."""
-        if index > self.first:
-            self.start += index - self.first
-            self.first = index
-
-    def trim(self) -> None:
-        """Forget all but the newest `keep` samples."""
-        self.drop_before(self.end - self._keep)
+    def _move(self, n: int) -> None:
+        """Move the samples to the front, and into a longer strip if n more do not fit."""
+        old = self.data[:, self.first - self.base : self.end - self.base].copy()
+        used = old.shape[1]
+        if used + n > self._space:
+            self._space = 2 * (used + n)
+            self.data = np.empty((len(old), self._space))
+        self.data[:, :used] = old
+        self.base = self.first
+        self.moves += 1
 
     def forget(self) -> None:
-        """Turn every sample kept into a missing one."""
-        self.data[:, self.start : self.start + self.end - self.first] = np.nan
+        """Turn every sample into a missing one."""
+        self.data[:, : self.end - self.base] = np.nan
 
     def window(self, start: int, length: int) -> Floats:
         """Samples [n_channels, length] from an index on, not copied."""
-        at = self.start - self.first + start
+        at = start - self.base
         return self.data[:, at : at + length]
 
     def windows(self, starts: list[int], length: int) -> Floats:
         """Samples [n_channels, m, length] from each index of `starts`."""
-        at = np.array(starts) + (self.start - self.first)
+        at = np.array(starts) - self.base
         return np.asarray(self.data[:, at[:, None] + np.arange(length)])
 
 
-class Decimator:
-    """FIR decimator of [n_channels, n] samples into a strip; a plain copy for factor 1.
+class Decimated:
+    """As `Strip`, of what a low-pass and decimator make of the samples; indices are those of the decimated samples.
 
     Args:
-        taps: odd in number and symmetric.
+        taps: of the low-pass, odd in number and symmetric.
         factor: samples per decimated sample.
         n_channels: number of channels.
-        first_index: of the first sample that `push` will get.
-        keep: decimated samples that must stay in the strip.
-
-    Attributes:
-        output: the decimated samples.
+        keep: as for `Strip`.
+        first_index: of the first sample that will come.
     """
 
-    def __init__(self, taps: Floats, factor: int, n_channels: int, first_index: int, keep: int) -> None:
-        self._taps, self._factor = taps, factor
-        self._waiting = Strip(n_channels, len(taps) + factor, first_index)
-        self._half = len(taps) // 2
-        first_output = -((-first_index - self._half) // factor)  # the first one all of whose samples will come
-        self.output = Strip(n_channels, keep, first_output)
+    def __init__(self, taps: Floats, factor: int, n_channels: int, keep: int, first_index: int) -> None:
+        self._taps, self._factor, self._keep = taps, factor, keep
+        self._half = half = len(taps) // 2
+        first = -((-first_index - half) // factor)  # the first one all of whose samples will come
+        self.first, self.end = first, first
+        self._space = SPACE * len(taps) + factor * keep
+        self._raw = Strip(n_channels, None, first_index, self._space)
+        self._made = Strip(n_channels, None, first, SPACE * keep)
+        self._lowest = first * factor - half  # first sample under the taps of the next one to be made
+        self._rows, self._rows_moves = self._view(), 0
 
-    def push(self, samples: Floats) -> None:
-        """Take samples and append what they complete to the output."""
-        if self._factor == 1:
-            self.output.append(samples)
-            return
-        waiting, output, factor = self._waiting, self.output, self._factor
-        waiting.append(samples)
-        lowest = output.end * factor - self._half  # index of the next output's first sample
-        n = (waiting.end - lowest - len(self._taps)) // factor + 1
-        if n <= 0:
-            return
-        # As as_strided does, at a tenth of its cost: rows[i, m] are the samples under the taps of output m.
-        channel, sample = waiting.data.strides
-        offset = (waiting.start + lowest - waiting.first) * sample
-        shape, strides = (len(waiting.data), n, len(self._taps)), (channel, factor * sample, sample)
-        rows: Floats = np.ndarray(shape, np.float64, waiting.data, offset, strides)
-        column = output.extend(n)
-        np.matmul(rows, self._taps, out=output.data[:, column : column + n])
-        waiting.drop_before(lowest + n * factor)
+    def append(self, samples: NDArray[Any]) -> None:
+        """Take samples [n_channels, n]."""
+        oldest = self.end - self._keep
+        if oldest > self.first:
+            self.first = oldest
+        raw = self._raw
+        if raw.end - raw.base + samples.shape[1] > self._space:
+            self._decimate()
+        raw.append(samples)
+        self.end = (raw.end - 1 - self._half) // self._factor + 1
 
     def forget(self) -> None:
-        """Turn every sample that waits inside, and every one in the output, into a missing one."""
-        self._waiting.forget()
-        self.output.forget()
+        """Turn every sample so far, and what was made of them, into a missing one."""
+        self._decimate()
+        self._raw.forget()
+        self._made.forget()
+
+    def window(self, start: int, length: int) -> Floats:
+        """As `Strip.window`."""
+        if start + length > self._made.end:
+            self._decimate()
+        return self._made.window(start, length)
+
+    def windows(self, starts: list[int], length: int) -> Floats:
+        """As `Strip.windows`."""
+        self._decimate()
+        return self._made.windows(starts, length)
+
+    def _decimate(self) -> None:
+        """Make every decimated sample that the samples are enough for."""
+        raw, made = self._raw, self._made
+        n = self.end - made.end
+        if n <= 0:
+            return
+        if raw.moves != self._rows_moves:
+            self._rows, self._rows_moves = self._view(), raw.moves
+        made.first = min(self.first, made.end)
+        column, row = made.extend(n), (self._lowest - raw.base) // self._factor
+        np.matmul(self._rows[:, row : row + n], self._taps, out=made.data[:, column : column + n, None])
+        self._lowest += n * self._factor
+        raw.first = self._lowest
+
+    def _view(self) -> Floats:
+        """The samples under the taps of all outputs that the strip has room for, [n_channels, m, 1, taps], not copied.
+
+        As as_strided does: each row begins `factor` samples after the row before it. The axis of length 1 makes each
+        output a dot product of its own, which costs a third less than numpy's loop over a matrix.
+        """
+        data, factor, n = self._raw.data, self._factor, len(self._taps)
+        channel, sample = data.strides
+        begin = (self._lowest - self._raw.base) % factor
+        rows = (data.shape[1] - begin - n) // factor + 1
+        strides = channel, factor * sample, sample, sample
+        return np.ndarray((len(data), rows, 1, n), np.float64, data, begin * sample, strides)
+
+
+def history(taps: Floats, factor: int, n_channels: int, keep: int, first_index: int) -> Strip | Decimated:
+    """What keeps the samples that windows are cut from; arguments as for `Decimated`."""
+    if factor == 1:
+        return Strip(n_channels, keep, first_index, SPACE * keep)
+    return Decimated(taps, factor, n_channels, keep, first_index)

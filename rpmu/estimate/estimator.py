@@ -1,12 +1,13 @@
 """The streaming estimator: samples and their times in, reports out.
 
-Samples are decimated into a short history. A report instant k/rate is turned into a position in the history by the
-newest time map; the window around the nearest sample goes to the kernel. Nothing else carries over from one report to
-the next, so any split of the input gives the same reports. What is missing, lies before a resynchronisation or was
-marked bad is NaN in the history, and a report whose window touches it is invalid.
+Samples go into a short history. A report instant k/rate is turned into a position in the history by the newest time
+map; the window around the nearest sample goes to the kernel. Nothing else carries over from one report to the next, so
+any split of the input gives the same reports. What is missing, lies before a resynchronisation or was marked bad is NaN
+in the history, and a report whose window touches it is invalid.
 
-Most pushes of a stream complete one report or none, so what is done on every push is a handful of numpy calls and
-integers (`push_stream`); a recording gives many at once, as arrays (`push`). Both read the same windows.
+Most pushes of a stream complete one report or none, so what is done on every push is one numpy call and integers, and
+all filtering waits for a report (`push_stream`); a recording gives many at once, as arrays (`push`). Both read the same
+windows.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from numpy.typing import NDArray
 from rpmu.errors import InputError
 from rpmu.estimate.alternatives import build_kernel
 from rpmu.estimate.classes import NS, ReportClock
-from rpmu.estimate.decimate import Decimator
-from rpmu.estimate.reports import Report, Reports, build_report, build_reports, join_reports
+from rpmu.estimate.decimate import history
+from rpmu.estimate.reports import Report, Reports, build_report, build_reports, invalid_report, join_reports
 from rpmu.estimate.settings import EstimatorSettings
 from rpmu.timing.time_map import TimeMap
 
@@ -40,20 +41,30 @@ class Estimator:
         settings: as given.
         window_s: length of samples that one report is made from, s.
         group_delay_s: from a report's instant to its newest sample, s: the latency of the algorithm.
-        offset: float64 [n_channels, 1], taken off every sample: the mid-scale of a converter. Whoever pushes samples
-            may change it at any time.
+        offset: float64 [n_channels, 1], what every sample stands above zero: the mid-scale of a converter. Whoever
+            pushes samples may put another array here at any time.
     """
 
     def __init__(self, settings: EstimatorSettings) -> None:
         self.settings = settings
         self._kernel = kernel = build_kernel(settings)
-        self._clock = ReportClock(settings.reporting_rate)
+        self._channels, self._phases = settings.n_channels, settings.phases
+        self._clock = clock = ReportClock(settings.reporting_rate)
         self._length = kernel.before + kernel.after + 1
         fd = settings.sample_rate_hz / kernel.decimation
         half_decimator = len(kernel.decimator) // 2 / settings.sample_rate_hz
         self.window_s = (self._length - 1) / fd + 2 * half_decimator
         self.group_delay_s = kernel.after / fd + half_decimator + kernel.delay_s
-        self.offset: Floats | None = None
+        self.offset: Floats = np.zeros((settings.n_channels, 1))
+        self._offset = self.offset, [0.0] * settings.n_channels  # and as Python numbers
+        nominal_turns = [clock.turns(k, settings.nominal_hz) for k in range(clock.denominator)]
+        self._turns = [cmath.exp(-2j * cmath.pi * turns) for turns in nominal_turns]
+        self._numerator_ns, self._denominator = clock.numerator * NS, clock.denominator
+        self._step_limit_ns = settings.time_step_limit_ns
+        self._spacing = clock.numerator * fd / clock.denominator  # of the reports, in decimated samples
+        self._rate_ratio = 1.0  # true sample rate / nominal sample rate
+        self._delay_ns = kernel.delay_s * 1e9
+        self._nominal_ns_per_index = 1e9 / settings.sample_rate_hz
         self._next_index: int | None = None
         self._map: TimeMap | None = None
         self._last_map: TimeMap | None = None
@@ -89,25 +100,22 @@ class Estimator:
         windows = self._take(samples, first_index, time_map)
         step = max(1, WINDOW_VALUES // (self._length * self.settings.n_channels))
         parts = [self._reports(windows[i : i + step]) for i in range(0, max(1, len(windows)), step)]
-        self._history.trim()
         return parts[0] if len(parts) == 1 else join_reports(parts)
 
     def push_stream(self, samples: NDArray[Any], first_index: int, time_map: TimeMap | None) -> list[Report]:
         """The same for a stream that gives a report or two at a time: without arrays, which would cost more."""
-        reports = [self._report(*window) for window in self._take(samples, first_index, time_map)]
-        self._history.trim()
-        return reports
+        return [self._report(k, start, shift) for k, start, shift in self._take(samples, first_index, time_map)]
 
     def _take(self, samples: NDArray[Any], first_index: int, time_map: TimeMap | None) -> list[Window]:
-        """Take samples and give the windows that they complete; the history holds them until it is trimmed."""
-        if samples.ndim != 2 or samples.shape[0] != self.settings.n_channels:
-            raise InputError(
-                f"samples of shape {samples.shape}: must be [{self.settings.n_channels}, n], one row per channel"
-            )
-        self._bridge(first_index)
-        end = first_index + samples.shape[1]
+        """Take samples and give the windows that they complete; the history holds them until the next samples."""
+        shape = samples.shape
+        if len(shape) != 2 or shape[0] != self._channels:
+            raise InputError(f"samples of shape {shape}: must be [{self._channels}, n], one row per channel")
+        if first_index != self._next_index:
+            self._bridge(first_index)
+        end = first_index + shape[1]
         self._follow(time_map, end)
-        self._decimator.push(samples)
+        self._history.append(samples)
         self._next_index = end
         return self._due()
 
@@ -120,49 +128,55 @@ class Estimator:
 
     def _restart(self, first_index: int) -> None:
         kernel, channels = self._kernel, self.settings.n_channels
-        self._decimator = Decimator(kernel.decimator, kernel.decimation, channels, first_index, self._length + 1)
-        self._history = self._decimator.output
+        self._history = history(kernel.decimator, kernel.decimation, channels, self._length + 1, first_index)
         self._restarted = True
 
     def _bridge(self, first_index: int) -> None:
         """Fill a short gap with missing samples; after a long one, or a step back, start over."""
-        if self._next_index == first_index:
-            return
         missing = first_index - self._next_index if self._next_index is not None else -1
         if 0 < missing <= self._length * self._kernel.decimation:
-            hole = np.full((self.settings.n_channels, missing), np.nan)
-            self._decimator.push(hole)
+            self._history.append(np.full((self.settings.n_channels, missing), np.nan))
         else:
             self._restart(first_index)
 
     def _follow(self, time_map: TimeMap | None, newest: int) -> None:
         """Take over the newest time map; after a step, what was sampled before belongs to another time."""
-        if time_map is None or not math.isfinite(time_map.sigma_ns):
+        if time_map is None or not time_map.sigma_ns < math.inf:
             self._map = self._next_report = None
             return
         last, self._map, self._last_map = self._last_map, time_map, time_map
-        step_ns = 0 if last is None else time_map.utc_ns_at(newest) - last.utc_ns_at(newest)
-        if abs(step_ns) > self.settings.time_step_limit_ns:
-            self._decimator.forget()
-        if abs(step_ns) > NS // 2:
-            self._next_report = None
+        self._rate_ratio = self._nominal_ns_per_index / time_map.ns_per_index
+        if last is None:
+            return
+        now_ns = (newest - time_map.index0) * time_map.ns_per_index  # from the anchor; likewise the next
+        was_ns = (newest - last.index0) * last.ns_per_index
+        step_ns = abs(time_map.time0_ns - last.time0_ns + now_ns - was_ns)
+        if step_ns > self._step_limit_ns:
+            self._history.forget()
+            if step_ns > NS // 2:
+                self._next_report = None
 
     def _due(self) -> list[Window]:
         """The windows of reports that have arrived since the last ones."""
         time_map = self._map
         if time_map is None:
             return []
-        k = self._first_report(time_map) if self._restarted or self._next_report is None else self._next_report
-        self._restarted = False
+        k = self._next_report
+        if self._restarted or k is None:
+            k = self._first_report(time_map)
+            self._restarted = False
+        before, after, end = self._kernel.before, self._kernel.after, self._history.end
         windows: list[Window] = []
-        while True:
-            centre, shift = self._position(time_map, k)
-            newest = centre + self._kernel.after
-            if newest >= self._history.end:
-                break
-            windows.append((k, centre - self._kernel.before, shift))
+        centre, shift = self._position(time_map, k)
+        while centre + after < end:
+            windows.append((k, centre - before, shift))
             k += 1
-        self._next_report, self._wanted = k, newest
+            next_centre = centre + round(shift + self._spacing * self._rate_ratio)  # right but for a tie
+            if next_centre + after > end:
+                centre = next_centre
+                break
+            centre, shift = self._position(time_map, k)
+        self._next_report, self._wanted = k, centre + after
         return windows
 
     def _first_report(self, time_map: TimeMap) -> int:
@@ -178,29 +192,35 @@ class Estimator:
 
     def _position(self, time_map: TimeMap, k: int) -> tuple[int, float]:
         """Nearest decimated sample of a report, and how far behind it the instant lies, in decimated samples."""
-        offset_ns = self._clock.offset_ns(k, time_map.time0_ns) + self._kernel.delay_s * 1e9
-        base, rest = divmod(time_map.index0, self._kernel.decimation)
-        position = (rest + offset_ns / time_map.ns_per_index) / self._kernel.decimation
+        exact = k * self._numerator_ns - time_map.time0_ns * self._denominator  # in 1/denominator ns
+        index = (exact / self._denominator + self._delay_ns) / time_map.ns_per_index  # from the anchor
+        factor = self._kernel.decimation
+        if factor == 1:
+            nearest = round(index)
+            return time_map.index0 + nearest, index - nearest
+        base, rest = divmod(time_map.index0, factor)
+        position = (index + rest) / factor
         nearest = round(position)
         return base + nearest, position - nearest
 
-    def _rate_ratio(self) -> float:
-        """True sample rate / nominal sample rate."""
-        return 1.0 if self._map is None else self._map.rate_hz / self.settings.sample_rate_hz
+    def _offsets(self) -> list[float]:
+        """`offset` as Python numbers."""
+        if self._offset[0] is not self.offset:
+            self._offset = self.offset, self.offset[:, 0].tolist()
+        return self._offset[1]
 
     def _report(self, k: int, start: int, shift: float) -> Report:
         """Measure one report; one whose samples are not there any more is invalid."""
-        settings, clock, history = self.settings, self._clock, self._history
-        if start < history.first:
-            missing = [complex(math.nan)] * settings.n_channels
-            return build_report(clock.time_ns(k), missing, math.nan, math.nan, settings.phases)
-        window = history.window(start, self._length)
-        if self.offset is not None:
-            window = window - self.offset
-        phasors, frequency, rocof = self._kernel.measure_one(window, shift, self._rate_ratio())
-        turn = cmath.exp(-2j * cmath.pi * clock.turns(k, settings.nominal_hz))
-        phasors = [phasor * turn for phasor in phasors]
-        return build_report(clock.time_ns(k), phasors, frequency, rocof, settings.phases)
+        time_ns = self._clock.time_ns(k)
+        if start < self._history.first:
+            return invalid_report(time_ns, self._channels)
+        window = self._history.window(start, self._length)
+        one = self._kernel.measure_one(window, self._offsets(), shift, self._rate_ratio)
+        if one is None:
+            return invalid_report(time_ns, self._channels)
+        phasors, frequency, rocof = one
+        turn = self._turns[k % self._denominator]
+        return build_report(time_ns, [phasor * turn for phasor in phasors], frequency, rocof, self._phases)
 
     def _reports(self, windows: list[Window]) -> Reports:
         """Measure the reports of some windows; those whose samples are not there any more are invalid."""
@@ -211,10 +231,9 @@ class Estimator:
         frequency = rocof = np.empty(0)
         if there:
             samples = history.windows([start for _, start, _ in there], self._length)
-            if self.offset is not None:
-                samples = samples - self.offset[:, None]
-            m = self._kernel.measure(samples, np.array([shift for _, _, shift in there]), self._rate_ratio())
-            turns = [cmath.exp(-2j * cmath.pi * clock.turns(k, settings.nominal_hz)) for k, _, _ in there]
+            shifts = np.array([shift for _, _, shift in there])
+            m = self._kernel.measure(samples, self._offsets(), shifts, self._rate_ratio)
+            turns = [self._turns[k % self._denominator] for k, _, _ in there]
             phasors, frequency, rocof = m.phasors * np.array(turns)[:, None], m.frequency_hz, m.rocof_hz_per_s
         missing = len(windows) - len(there)
         if missing:  # starts rise, so what is missing comes first

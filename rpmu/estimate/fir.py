@@ -7,26 +7,27 @@ does; a true rate (1 + e) times the nominal one scales frequencies by (1 + e) an
 from __future__ import annotations
 
 import cmath
-from math import nan, pi
+from collections.abc import Sequence
+from dataclasses import replace
+from math import pi
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rpmu.estimate.bank import ChannelBank, channel_bank
+from rpmu.estimate.bank import ChannelBank, channel_bank, with_decimator
 from rpmu.estimate.bank_table import BankTable, bank_rates, shipped_table
 from rpmu.estimate.classes import design_rate, frequency_range_hz
-from rpmu.estimate.front_end import FrontEnd
 from rpmu.estimate.kernel import Measurement, One
-from rpmu.estimate.read_out import Curves, Number, Rows, build_curves, phasor_at, read_group, weighted
+from rpmu.estimate.pieces import Number
+from rpmu.estimate.read_out import ROW_SCALES, Channel, GroupReader, build_curves
 from rpmu.estimate.retune import RetunedFilter
 from rpmu.estimate.settings import EstimatorSettings
 
 Floats = NDArray[np.float64]
 Complex = NDArray[np.complex128]
 
-IMAGE_STEPS_M = 1  # of the image subtraction: the filters of class M reject it by themselves
-IMAGE_STEPS_P = 2
-IMAGE_STEPS_TIGHT = 3  # P at 100 and 120 reports/s, whose windows are under two cycles
+CALL_MACS = 2000  # multiply-accumulates that take as long as the call of one more product
+ROUNDING = 1e-12  # of the offset: a phasor below that is what taking it off leaves of a dead channel
 RETUNED_FROM_RATE = 20  # class M; slower rates have narrower ranges and are quiet
 
 
@@ -43,6 +44,19 @@ def find_table(settings: EstimatorSettings) -> BankTable:
     return design_bank(Plan(s.nominal_hz, s.performance_class, rate, s.sample_rate_hz))
 
 
+def one_product_is_less(table: BankTable, rate: int) -> bool:
+    """Whether bank and decimator cost less as one filter per report than one after the other."""
+    n, decimator = table.taps.shape[1], len(table.decimator)
+    apart = 6 * n + table.sample_rate_hz / table.decimation / rate * decimator
+    return bool(6 * ((n - 1) * table.decimation + decimator) <= apart + CALL_MACS)
+
+
+def positive_sequence(nominal_hz: float, skews_s: Sequence[float]) -> list[complex]:
+    """What each channel of a group counts: turned to the time of the first one, and for three by Fortescue."""
+    n = len(skews_s)
+    return [cmath.rect(1 / n, 2 * pi * (i / 3 + nominal_hz * skew_s)) for i, skew_s in enumerate(skews_s)]
+
+
 class FirKernel:
     """Bank of FIR filters, as `Kernel`."""
 
@@ -50,94 +64,115 @@ class FirKernel:
         table = table or find_table(settings)
         rate = design_rate(settings.nominal_hz, settings.reporting_rate)
         range_hz = frequency_range_hz(settings.performance_class, rate)
-        made: dict[FrontEnd, tuple[ChannelBank, Curves]] = {}
-        for front_end in settings.front_ends:
-            if front_end not in made:
-                bank = channel_bank(table, front_end, settings.cic, range_hz)
-                made[front_end] = bank, build_curves(bank, range_hz)
-        self._banks = [made[front_end][0] for front_end in settings.front_ends]
-        self._curves = [made[front_end][1] for front_end in settings.front_ends]
+        # A constant delay is no matter of the taps, so channels that differ in it alone share a bank.
+        low_passes = [replace(front_end, delay_s=0.0) for front_end in settings.front_ends]
+        distinct = list(dict.fromkeys(low_passes))
+        banks = [channel_bank(table, low_pass, settings.cic, range_hz) for low_pass in distinct]
+        curves = [build_curves(bank, range_hz) for bank in banks]
+        kinds = [distinct.index(low_pass) for low_pass in low_passes]
+        delays = [banks[kind].delay_s + own.delay_s for kind, own in zip(kinds, settings.front_ends, strict=True)]
         self._nominal_hz = settings.nominal_hz
-        fast = IMAGE_STEPS_TIGHT if rate >= 100 else IMAGE_STEPS_P
-        self._image_steps = IMAGE_STEPS_M if settings.performance_class == "M" else fast
-        self._rate_hz = self._banks[0].rate_hz
         self._scale = settings.sample_rate_hz / table.sample_rate_hz
-        self.decimation, self.decimator = table.decimation, table.decimator
-        self.before, self.after = max(b.before for b in self._banks), max(b.after for b in self._banks)
-        self.delay_s = self._banks[0].delay_s
-        self._matrix = self._real_matrix()
-        self._skew_s = [bank.delay_s - self.delay_s for bank in self._banks]
-        self._sensitivity = [_log_slope(bank) for bank in self._banks]
-        self._groups = [(group, self._weights(group)) for group in settings.groups]
-        lead, weights = self._groups[0]
-        self._lead = slice(len(lead))
+        self.delay_s = delays[0]
+        skews_s = [delay - self.delay_s for delay in delays]
+        sensitivities = [_log_slope(bank) for bank in banks]
+        self._set_taps(table, rate, banks, kinds)
+        self._groups: list[tuple[slice, GroupReader]] = []  # which of the rows, and what reads them
+        for group in settings.groups:
+            own = list(dict.fromkeys(kinds[i] for i in group))
+            weights = positive_sequence(self._nominal_hz, [skews_s[i] for i in group])
+            channels = [
+                Channel(own.index(kinds[i]), weight, skews_s[i], sensitivities[kinds[i]])
+                for i, weight in zip(group, weights, strict=True)
+            ]
+            reader = GroupReader(self._nominal_hz, [curves[kind] for kind in own], channels)
+            self._groups.append((slice(3 * group[0], 3 * group[-1] + 3), reader))
         self._retuned = None
         if settings.performance_class == "M" and rate >= RETUNED_FROM_RATE:
-            banks = [self._banks[i] for i in lead]
-            self._retuned = RetunedFilter(banks, self._curves[lead[0]], weights, self.before, self.after)
+            lead = settings.groups[0]
+            weights = [channel.weight for channel in self._groups[0][1].channels]
+            lead_banks = [banks[kinds[i]] for i in lead]
+            self._retuned = RetunedFilter(lead_banks, curves[kinds[0]], weights, self.before, self.after)
 
-    def _real_matrix(self) -> Floats:
-        """float64 [n_channels or 1, taps, 6]: real and imaginary parts of the three rows, one product for all.
+    def _set_taps(self, table: BankTable, rate: int, banks: Sequence[ChannelBank], kinds: Sequence[int]) -> None:
+        """The matrix: real and imaginary parts of the three rows, and what they make of a constant.
 
-        In memory the six filters lie behind each other, so that the product is six plain dot products.
+        float64 [6, taps] for one channel; else [n_channels or 1, 6, 1, taps], where the axis of length 1 makes each
+        product of a filter and a window a plain dot product.
         """
-        filters = []
-        for bank in self._banks if len({id(b) for b in self._banks}) > 1 else self._banks[:1]:
-            padding = ((0, 0), (self.before - bank.before, self.after - bank.after))
-            taps = np.pad(bank.taps, padding)
-            filters.append(np.stack([taps.real, taps.imag], axis=1).reshape(6, -1))
-        return np.ascontiguousarray(filters).transpose(0, 2, 1)
+        ready = [(bank.taps, bank.before, bank.after) for bank in banks]
+        self.decimation, self.decimator, self._rate_hz = table.decimation, table.decimator, banks[0].rate_hz
+        if table.performance_class == "P" and one_product_is_less(table, rate):
+            ready = [with_decimator(bank) for bank in banks]
+            self.decimation, self.decimator, self._rate_hz = 1, np.ones(1), table.sample_rate_hz
+        self.before, self.after = max(before for _, before, _ in ready), max(after for _, _, after in ready)
+        padded = [np.pad(taps, ((0, 0), (self.before - before, self.after - after))) for taps, before, after in ready]
+        scaled = [taps * np.array(ROW_SCALES)[:, None] for taps in padded]
+        filters = np.array([np.stack([taps.real, taps.imag], axis=1).reshape(6, -1) for taps in scaled])
+        at_zero = filters.sum(axis=2)[list(kinds)]
+        self._at_zero = at_zero.view(np.complex128)  # [n_channels, 3], what the rows make of a constant
+        self._offset: Sequence[float] = [0.0] * len(kinds)
+        self._above = self._products(self._offset)  # of the last offset, which changes once a second
+        if len(kinds) == 1:
+            self._matrix: Floats = filters[0]
+            self._sums = np.empty(6)
+        else:
+            self._matrix = (filters if len(filters) == 1 else filters[list(kinds)])[:, :, None, :]
+            self._sums = np.empty((len(kinds), 6, 1, 1))
+        self._outputs = self._sums.reshape(-1).view(np.complex128)  # the same memory, [n_channels * 3]
 
-    def _weights(self, group: tuple[int, ...]) -> list[complex]:
-        """Positive sequence over the group, with each channel turned to the time of the first one."""
-        turns = [self._nominal_hz * self._skew_s[i] for i in group]
-        alpha = np.exp(2j * np.pi * (np.arange(len(group)) / 3 + np.array(turns)))
-        return [complex(w) / len(group) for w in alpha]
-
-    def measure(self, windows: Floats, shift: Floats, rate_ratio: float) -> Measurement:
+    def measure(self, windows: Floats, offset: Sequence[float], shift: Floats, rate_ratio: float) -> Measurement:
         """See `Kernel`."""
-        outputs = (windows @ self._matrix).view(np.complex128)  # [n_channels, m, 3]
-        rows: list[Number] = [tuple(channel.T) for channel in outputs]
-        shift_s, scale = shift / self._rate_hz, rate_ratio * self._scale
+        above = np.array(offset)[:, None]
+        filters = self._matrix.reshape(-1, 6, windows.shape[2]).transpose(0, 2, 1)
+        outputs = np.matmul(windows, filters).view(np.complex128)  # [n_channels, m, 3]
+        outputs = outputs - (self._at_zero * above)[:, None]
+        outputs[np.abs(outputs[:, :, 0]) <= ROUNDING * np.abs(above)] = 0.0
+        rows: list[Number] = list(outputs.transpose(0, 2, 1).reshape(-1, len(shift)))
         with np.errstate(invalid="ignore"):  # NaN marks what is missing
-            phasors, frequency, rocof = self._read(rows, windows, shift_s, scale)
+            phasors, frequency, rocof = self._read(rows, windows, offset, shift, rate_ratio)
         return Measurement(np.stack(phasors, axis=1), frequency, rocof)
 
-    def measure_one(self, window: Floats, shift: float, rate_ratio: float) -> One:
+    def measure_one(self, window: Floats, offset: Sequence[float], shift: float, rate_ratio: float) -> One | None:
         """See `Kernel`."""
-        windows = window[:, None, :]
-        rows: list[Rows] = [tuple(channel[0]) for channel in (windows @ self._matrix).view(np.complex128).tolist()]
-        if any(row[0] != row[0] for row in rows):
-            return [complex(nan, nan)] * len(rows), nan, nan
-        return self._read(rows, windows, shift / self._rate_hz, rate_ratio * self._scale)
+        if len(offset) == 1:
+            self._matrix.dot(window[0], self._sums)
+        else:
+            np.matmul(self._matrix, window[:, None, :, None], out=self._sums)
+        if offset is not self._offset:
+            self._offset, self._above = offset, self._products(offset)
+        rows: list[complex] = self._outputs.tolist()
+        for i, z0, z1, z2, least in self._above:
+            p0 = rows[i] - z0
+            if p0 != p0:
+                return None
+            if abs(p0) > least:
+                rows[i], rows[i + 1], rows[i + 2] = p0, rows[i + 1] - z1, rows[i + 2] - z2
+            else:
+                rows[i : i + 3] = 0j, 0j, 0j
+        return self._read(rows, window, offset, shift, rate_ratio)
+
+    def _products(self, offset: Sequence[float]) -> list[tuple[int, complex, complex, complex, float]]:
+        """Per channel: its first row, what the offset adds to the three, and the most that it leaves of a dead one."""
+        return [
+            (3 * i, z0 * above, z1 * above, z2 * above, ROUNDING * abs(above))
+            for i, ((z0, z1, z2), above) in enumerate(zip(self._at_zero.tolist(), offset, strict=True))
+        ]
 
     def _read(
-        self, rows: list[Rows], windows: Floats, shift_s: Number, scale: float
+        self, rows: list[Number], windows: Floats, offset: Sequence[float], shift: Number, rate_ratio: float
     ) -> tuple[list[Number], Number, Number]:
         """Phasors per channel, frequency and ROCOF at the instant, for one report or arrays of them."""
-        phasors: list[Number] = [0j] * len(rows)
-        results: list[tuple[Number, Number]] = []
-        turn = np.exp if isinstance(shift_s, np.ndarray) else cmath.exp
-        for group, weights in self._groups:
-            curves = [self._curves[i] for i in group]
-            model, clean = read_group(curves, weights, [rows[i] for i in group], self._image_steps)
-            for i, own in zip(group, clean, strict=True):
-                late = shift_s + self._skew_s[i] * scale
-                tone = turn(2j * pi * (self._nominal_hz + model.deviation_hz) * late)
-                phasors[i] = phasor_at(self._curves[i], model, own, late, tone) / self._drift(i, scale)
-            rocof = model.rocof_hz_per_s
-            if self._retuned is not None and not results:
-                rocof = self._retuned.improve(windows[self._lead], weighted(weights, clean)[0], model)
-            frequency = self._nominal_hz + model.deviation_hz + rocof * shift_s
-            results.append((frequency * scale, rocof * (scale * scale)))
-        return phasors, *results[0]
-
-    def _drift(self, channel: int, scale: float) -> complex:
-        """What the front end does at f0 in true units, relative to the nominal units of the curves.
-
-        The rate is off by parts per million, so the first term of the series is exact to parts per billion.
-        """
-        return 1 + self._sensitivity[channel] * (scale - 1)
+        shift_s, scale = shift / self._rate_hz, rate_ratio * self._scale
+        lead, reader = self._groups[0]
+        own = rows if len(self._groups) == 1 else rows[lead]
+        phasors, deviation, rocof, p0 = reader.read(own, shift_s, scale)
+        if self._retuned is not None:
+            rocof = self._retuned.improve(windows, offset, p0, deviation, rocof)
+        for group, reader in self._groups[1:]:
+            phasors += reader.read(rows[group], shift_s, scale)[0]
+        frequency = self._nominal_hz + deviation + rocof * shift_s
+        return phasors, frequency * scale, rocof * (scale * scale)
 
 
 def _log_slope(bank: ChannelBank) -> complex:

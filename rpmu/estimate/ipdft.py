@@ -39,8 +39,8 @@ class IpdftKernel(PlainKernel):
         turns = np.multiply.outer(n, BINS) / self._length
         self._matrix = hann[:, None] * np.exp(-2j * np.pi * turns) * (2 / hann.sum())
 
-    def measure(self, windows: Floats, shift: Floats, rate_ratio: float) -> Measurement:
-        """See `Kernel`."""
+    def measure_clean(self, windows: Floats, shift: Floats, rate_ratio: float) -> Measurement:
+        """See `PlainKernel`."""
         first = self.before - self._length // 2
         at = [
             self._estimate(windows[..., first + o : first + o + self._length]) for o in (-self._apart, 0, self._apart)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -50,37 +51,48 @@ class Kernel(Protocol):
     after: int
     delay_s: float
 
-    def measure(self, windows: Floats, shift: Floats, rate_ratio: float) -> Measurement:
+    def measure(self, windows: Floats, offset: Sequence[float], shift: Floats, rate_ratio: float) -> Measurement:
         """Measure.
 
         Args:
-            windows: float64 [n_channels, m, before + after + 1], volts as sampled.
+            windows: float64 [n_channels, m, before + after + 1], as sampled.
+            offset: per channel, what its samples stand above zero.
             shift: float64 [m], the instant minus the time of the centre sample, in decimated samples.
             rate_ratio: true sample rate / nominal sample rate.
         """
         ...
 
-    def measure_one(self, window: Floats, shift: float, rate_ratio: float) -> One:
+    def measure_one(self, window: Floats, offset: Sequence[float], shift: float, rate_ratio: float) -> One | None:
         """Measure at one instant.
 
         Args:
             window: float64 [n_channels, before + after + 1].
-            shift: as for `measure`, as is the next.
+            offset: as for `measure`, as are the next.
+            shift: one of `measure`'s.
             rate_ratio: true sample rate / nominal sample rate.
+
+        Returns:
+            None where samples are missing.
         """
         ...
 
 
 class PlainKernel:
-    """For an algorithm that has no shorter way for one instant than for many: it overrides `measure` alone."""
+    """For an algorithm that has no shorter way for one instant than for many: it overrides `measure_clean` alone."""
 
-    def measure(self, windows: Floats, shift: Floats, rate_ratio: float) -> Measurement:
-        """See `Kernel`."""
+    def measure_clean(self, windows: Floats, shift: Floats, rate_ratio: float) -> Measurement:
+        """As `Kernel.measure`, of samples without offset."""
         raise NotImplementedError
 
-    def measure_one(self, window: Floats, shift: float, rate_ratio: float) -> One:
+    def measure(self, windows: Floats, offset: Sequence[float], shift: Floats, rate_ratio: float) -> Measurement:
         """See `Kernel`."""
-        m = self.measure(window[:, None, :], np.array([shift]), rate_ratio)
+        return self.measure_clean(windows - np.array(offset)[:, None, None], shift, rate_ratio)
+
+    def measure_one(self, window: Floats, offset: Sequence[float], shift: float, rate_ratio: float) -> One | None:
+        """See `Kernel`."""
+        m = self.measure(window[:, None, :], offset, np.array([shift]), rate_ratio)
+        if np.isnan(m.phasors).any():
+            return None
         return m.phasors[0].tolist(), float(m.frequency_hz[0]), float(m.rocof_hz_per_s[0])
 
 

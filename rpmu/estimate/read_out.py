@@ -1,18 +1,24 @@
 """From the three outputs of a bank to phasor, frequency and ROCOF: read-out curves and image subtraction.
 
-What the finished bank does to a tone at f0 + d is known exactly, so its pass-band errors are taken off through
-polynomials in d. A real signal also brings its mirror image at -(f0 + d): the conjugate of the phasor, hence known
-once the phasor is known, and subtracted in a few fixed-point steps with a local model of the phasor,
-X(t) = X0 (1 + a t + c t^2 / 2) exp(j 2 pi d t).
+Rows p0, p1, p2 are the phasor and its first and second derivative. Around the window's centre the phasor is
+X(t) = p0 exp(r t + c t^2 / 2) with r = p1/p0 and c = p2/p0 - r^2: Im r is the deviation from nominal in rad/s, Re r the
+growth, Im c is ROCOF times 2 pi. What the finished bank does to a tone is known exactly, so its errors are taken off
+through curves over the deviation.
 
-The arithmetic below is written once for Python numbers (one report: an order of magnitude less overhead than numpy
-on the target) and for numpy arrays (many reports).
+A real signal also brings its mirror image at -(f0 + d): the conjugate of the phasor, so what it adds to the rows is
+known once r and c are. Row j gets conj(p0) (i_j0 + i_j1 (conj r - conj r0) + i_j2 conj c), where r0 = j times the
+deviation for which the row's response i_j0 to the image and its time moments i_j1, i_j2 were looked up. The filters
+leave so little of it (1e-5 of the phasor, 1 mHz, 1 Hz/s) that r needs c only roughly; then c follows from r exactly.
+
+The arithmetic is written once for Python numbers (one report: an order of magnitude less overhead than numpy on the
+target) and for numpy arrays (many reports).
 """
 
 from __future__ import annotations
 
+import cmath
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import pi
 from typing import Any
 
@@ -20,18 +26,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rpmu.estimate.bank import ChannelBank
-from rpmu.estimate.pieces import Pieces
+from rpmu.estimate.pieces import Number, Pieces, chords, middles, nodes, parabolas
 from rpmu.values import value
 
-Number = Any  # float or complex, or an array of them: the same operators
 Polynomial = tuple[Number, ...]  # coefficients, that of the highest power first
-Rows = tuple[Number, Number, Number]
 Floats = NDArray[np.float64]
 Complex = NDArray[np.complex128]
 
 POINTS = 71
 MOST_DEGREES = 16
 CHIRP_HZ_PER_S = 0.01
+# Row and moment of the image's curves; the two that are left out would move TVE by 2e-5 at most.
+IMAGES = ((0, 0), (1, 0), (1, 1), (1, 2), (2, 0), (2, 1), (2, 2))
+TAYLOR = (1.0, 1.0, 0.5)
+ROW_SCALES = (1.0, 2 * pi, 2 * pi)  # from the rows of a bank, whose derivatives are over 2 pi
+ONE, J = 1 + 0j, 1j  # a complex one, since operations of a float and a complex number are dearer
 
 
 def evaluate(p: Polynomial, x: Number) -> Number:
@@ -42,67 +51,35 @@ def evaluate(p: Polynomial, x: Number) -> Number:
     return value
 
 
-def ratio(a: Number, b: Number) -> Number:
-    """Quotient; zero where b is zero, so that a dead channel reads as zero volts."""
-    if isinstance(b, complex):
-        return a / b if b else 0j
-    return np.divide(a, b, out=np.zeros_like(b), where=b != 0)
-
-
-def clip(x: Number, limit: float) -> Number:
-    """x, held within +-limit."""
-    return max(-limit, min(limit, x)) if isinstance(x, float) else np.clip(x, -limit, limit)
-
-
 @dataclass(frozen=True)
 class Curves:
-    """Read-out curves of a channel's bank as polynomials in x = d / reach.
+    """What a channel's bank does, as polynomials in x = d / reach.
+
+    The slope Re(p1/p0) has none: row 0 is even and row 1 odd, so a pure tone shows no slope.
 
     Attributes:
         reach_hz: largest deviation d for which the polynomials hold.
         reach_raw: largest raw deviation Im(p1/p0) for which `inverse` holds.
         gain: response of the phasor row.
         inverse: d, Hz, from raw deviation / reach_raw.
-        slope: what Re(p1/p0) shows for a pure tone, Hz.
-        curvature: what the second derivative shows for a pure tone, 1/s^2.
-        rocof_bias: what the ROCOF read-out shows for a pure tone, Hz/s.
+        curvature: c of a pure tone, Hz/s; its imaginary part is what the ROCOF read-out shows.
         chirp: gain of the ROCOF read-out for a small chirp.
         image: [row][moment], response of each row to the image and its first two time moments.
         retune: response of the phasor row turned to d, relative to the one that is not.
-        pieces: gain, slope, curvature and the nine of image, for one report.
     """
 
     reach_hz: float
     reach_raw: float
     gain: Polynomial
     inverse: Polynomial
-    slope: Polynomial
     curvature: Polynomial
-    rocof_bias: Polynomial
     chirp: Polynomial
     image: tuple[tuple[Polynomial, Polynomial, Polynomial], ...]
     retune: Polynomial
-    pieces: Pieces = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        curves = (self.gain, self.slope, self.curvature, *(p for row in self.image for p in row))
-        object.__setattr__(self, "pieces", Pieces([p[::-1] for p in curves]))
-
-    def at(self, x: Number) -> list[Number]:
-        """Values of gain, slope, curvature, and of image row by row, at x or an array of them."""
-        if isinstance(x, float) and x == x:
-            return self.pieces.at(x)
-        curves = (self.gain, self.slope, self.curvature, *(p for row in self.image for p in row))
-        return [evaluate(p, x) for p in curves]
-
-
-def raw_rocof(r1: Number, r2: Number) -> Number:
-    """ROCOF from the relative first and second derivative, Hz/s: Im(X''/X) of 2 pi, less the cross term of AM."""
-    return r2.imag - 4 * pi * r1.real * r1.imag
 
 
 def _fit(x: Floats, y: NDArray[Any], tolerance: float) -> Polynomial:
-    """The polynomial of least degree within `tolerance`, so that the read-out costs no more than it must."""
+    """The polynomial of least degree within `tolerance`."""
     for degree in range(MOST_DEGREES + 1):
         p = np.polynomial.polynomial.polyfit(x, y, degree)
         if np.abs(np.polynomial.polynomial.polyval(x, p) - y).max() <= tolerance:
@@ -131,20 +108,18 @@ def build_curves(bank: ChannelBank, range_hz: float) -> Curves:
 
     def chirped(rate: float) -> Floats:
         p = z + 1j * pi * rate * z_square
-        return np.asarray(raw_rocof(p[1] / p[0], p[2] / p[0]))
+        r1, r2 = p[1] / p[0], p[2] / p[0]
+        return np.asarray(r2.imag - 4 * pi * r1.real * r1.imag)
 
     images = _moments(bank.response(-(f0 + d)), x, reach, -1)
     tolerances = ((1e-7, 1e-7, 1e-8), (1e-6, 1e-6, 1e-7), (1e-4, 1e-4, 1e-5))
     reach_raw = float(np.abs(r1.imag).max())
-    slope = r1.real
     return Curves(
         reach_hz=reach,
         reach_raw=reach_raw,
         gain=_fit(x, z[0], 1e-7),
         inverse=_fit(r1.imag / reach_raw, d, 1e-8),
-        slope=_fit(x, slope, 1e-8),
-        curvature=_fit(x, 2 * pi * r2 + (2 * pi * r1.imag) ** 2 - 8j * pi**2 * slope * r1.imag, 1e-3),
-        rocof_bias=_fit(x, raw_rocof(r1, r2), 1e-7),
+        curvature=_fit(x, r2 + 2 * pi * r1.imag**2, 1e-7),
         chirp=_fit(x, (chirped(CHIRP_HZ_PER_S) - chirped(-CHIRP_HZ_PER_S)) / (2 * CHIRP_HZ_PER_S), 1e-6),
         image=tuple(
             (
@@ -159,110 +134,122 @@ def build_curves(bank: ChannelBank, range_hz: float) -> Curves:
 
 
 @value
-class LocalModel:
-    """The phasor around the window's centre.
+class Channel:
+    """A channel among those that share one frequency.
 
     Attributes:
-        x: deviation / reach, held within the curves.
-        deviation_hz: d.
-        slope: first derivative over the phasor, over 2 pi, as read, Hz.
-        a: relative slope of the magnitude, 1/s.
-        c: relative curvature, 1/s^2, complex.
-        rocof_hz_per_s: rate of change of frequency.
+        kind: which of the group's distinct banks it has.
+        weight: what it counts in the signal that frequency is read from.
+        skew_s: how much later than at the first channel a wave is sampled.
+        sensitivity: relative change of its analogue response at f0 per relative change of frequency.
     """
 
-    x: Number
-    deviation_hz: Number
-    slope: Number
-    a: Number
-    c: Number
-    rocof_hz_per_s: Number
+    kind: int
+    weight: complex
+    skew_s: float
+    sensitivity: complex
 
 
-def read_deviation(curves: Curves, raw: Number) -> tuple[Number, Number]:
-    """Deviation d, Hz, from the raw one, and x."""
-    held = clip(raw, curves.reach_raw)
-    deviation = evaluate(curves.inverse, held * (1 / curves.reach_raw)) + (raw - held)
-    return deviation, clip(deviation, curves.reach_hz) * (1 / curves.reach_hz)
+class GroupReader:
+    """Reads the channels that share one frequency.
 
-
-def read_bend(r1: Number, r2: Number, slope: Number, curvature: Number) -> tuple[Number, Number]:
-    """Magnitude slope a and curvature c of the local model; `slope` and `curvature` are what a pure tone shows."""
-    a, w = (2 * pi) * (r1.real - slope), (2 * pi) * r1.imag
-    return a, (2 * pi) * r2 + w * w - 2j * a * w - curvature
-
-
-def read_group(
-    curves: Sequence[Curves], weights: Sequence[complex], rows: Sequence[Rows], iterations: int
-) -> tuple[LocalModel, list[Rows]]:
-    """Read the channels that share one frequency, with the image subtracted from each.
-
-    The curves are evaluated once, at the deviation before the subtraction: that is right to a millihertz, and over a
-    millihertz they do not change.
+    The curves are looked up once, at the deviation before the image is subtracted: that is right to a millihertz, and
+    over a millihertz they do not change. The deviation itself is read after it.
 
     Args:
-        curves: read-out curves per channel.
-        weights: what each channel counts in the signal that frequency is read from.
-        rows: the three outputs per channel: complex numbers, or complex128 [m].
-        iterations: fixed-point steps of the image subtraction.
-
-    Returns:
-        The model, and per channel the rows without image.
+        nominal_hz: nominal frequency.
+        curves: of each distinct bank among the channels, that of the first channel first.
+        channels: in order.
     """
-    lead = curves[0]
-    clean = list(rows)
-    s = weighted(weights, clean)
-    r1, r2 = ratio(s[1], s[0]), ratio(s[2], s[0])
-    _, x = read_deviation(lead, r1.imag)
-    mirrors = _mirrors(curves, x)
-    _, slope, curvature = mirrors[0][:3]
-    for _ in range(iterations):
-        a, c = read_bend(r1, r2, slope, curvature)
-        bend = 0.5 * c.conjugate()
-        for i, (gain, _, _, i00, i01, i02, i10, i11, i12, i20, i21, i22) in enumerate(mirrors):
-            mirror = (clean[i][0] / gain).conjugate()
-            p0, p1, p2 = rows[i]
-            clean[i] = (
-                p0 - mirror * (i00 + a * i01 + bend * i02),
-                p1 - mirror * (i10 + a * i11 + bend * i12),
-                p2 - mirror * (i20 + a * i21 + bend * i22),
-            )
-        s = weighted(weights, clean)
-        r1, r2 = ratio(s[1], s[0]), ratio(s[2], s[0])
-    deviation, x = read_deviation(lead, r1.imag)
-    a, c = read_bend(r1, r2, slope, curvature)
-    rocof = (raw_rocof(r1, r2) - evaluate(lead.rocof_bias, x)) / evaluate(lead.chirp, x)
-    return LocalModel(x, deviation, r1, a, c, rocof), clean
 
+    def __init__(self, nominal_hz: float, curves: Sequence[Curves], channels: Sequence[Channel]) -> None:
+        self._carrier = 2j * pi * nominal_hz
+        self.channels = channels
+        self._weights = [channel.weight for channel in channels]
+        places = [(i, channel.skew_s, channel.sensitivity) for i, channel in enumerate(channels)]
+        self._members = [(k, [place for place in places if channels[place[0]].kind == k]) for k in range(len(curves))]
+        lead = curves[0]
+        reach = 2 * pi * lead.reach_raw
+        raw = nodes(reach)
+        deviation = 2 * pi * evaluate(lead.inverse, raw / reach)
+        x = np.clip(deviation / (2 * pi * lead.reach_hz), -1, 1)
+        flat = 0 * x  # for a curve that is a constant
+        curvature, chirp = evaluate(lead.curvature, x) + 0j + flat, evaluate(lead.chirp, x) + flat
+        columns = [middles(1j * raw), *parabolas(deviation, reach), *chords(2 * pi * curvature)]
+        columns += chords(1 / (2 * pi * chirp))
+        for kind in curves:
+            gain = evaluate(kind.gain, x) + 0j + flat
+            columns += chords(1 / gain)
+            for row, moment in IMAGES:
+                image = evaluate(kind.image[row][moment], x) + 0j + flat
+                columns.append(middles(ROW_SCALES[row] * TAYLOR[moment] * image / gain.conjugate()))
+        self._pieces = Pieces(columns, reach)
 
-def _mirrors(curves: Sequence[Curves], x: Number) -> list[list[Number]]:
-    """What `Curves.at` gives for each channel; channels with the same curves share it."""
-    values: list[list[Number]] = []
-    for i, curve in enumerate(curves):
-        values.append(values[-1] if i and curve is curves[i - 1] else curve.at(x))
-    return values
+    def read(
+        self, rows: Sequence[Number], shift_s: Number, scale: float
+    ) -> tuple[list[Number], Number, Number, Number]:
+        """Read one report, or m at once.
 
+        Args:
+            rows: p0, p1, p2 of the first channel, then of the next: complex numbers, or complex128 [m].
+            shift_s: from the centre of the window to the instant, nominal seconds: one float, or float64 [m].
+            scale: true sample rate / nominal sample rate.
 
-def weighted(weights: Sequence[complex], rows: Sequence[Rows]) -> Rows:
-    """The rows of the signal that frequency is read from: of the one channel, or the positive sequence of three."""
-    if len(rows) == 1:
-        return rows[0]
-    s0, s1, s2 = (sum(w * row[j] for w, row in zip(weights, rows, strict=True)) for j in range(3))
-    return s0, s1, s2
+        Returns:
+            Phasors of the channels at the instant; at the centre: deviation, Hz, and ROCOF, Hz/s, of the signal that
+            frequency is read from, and its p0 without image.
+        """
+        several = len(rows) > 3
+        s0, s1, s2 = self._weighted(rows) if several else rows
+        one = isinstance(s0, complex)
+        exp: Any = cmath.exp if one else np.exp
+        lookup: Any = self._pieces.at if one else self._pieces.at_all
+        s0 = (s0 or ONE) if one else np.where(s0 == 0, ONE, s0)  # a dead channel reads as zero volts
+        raw = (s1 / s0).imag
+        u, (r0, d0, d1, d2, v0, v1, h0, h1, *own) = lookup(raw)
+        image, (i00, i10, i11, i12, i20, i21, i22) = self._image(rows, own) if several else (s0.conjugate(), own[2:])
+        lead = s0 - image * i00
+        inverse = ONE / lead
+        mirror, r = image * inverse, s1 * inverse
+        bent = s2 * inverse - v0 - v1 * u - mirror * i20
+        c = bent - r * r
+        r = r - mirror * (i10 + i11 * (r.conjugate() + r0) + i12 * c.conjugate())
+        off = r.conjugate() + r0
+        c = bent - mirror * i21 * off - r * r
+        i22 = mirror * i22
+        size = abs(i22)
+        c = (c - i22 * c.conjugate()) * (1 / (1 - size * size))  # c + i22 conj(c) was that
+        w = r.imag
+        u_clean = u + (w - raw) * self._pieces.per_unit
+        deviation = d0 + u_clean * (d1 + u_clean * d2)
+        speed = self._carrier + r + J * (deviation - w)
+        bend = c.conjugate()
+        phasors: list[Number] = [0j] * len(self.channels)
+        e = scale - 1  # parts per million, so a term of first order in it is exact to parts per billion
+        for kind, members in self._members:
+            g0, g1, i00, i10, i11, i12 = own[9 * kind : 9 * kind + 6]
+            gain = g0 + g1 * u
+            for i, skew_s, sensitivity in members:
+                p0, late = rows[3 * i], shift_s + skew_s * scale
+                image = p0.conjugate()
+                p0 = p0 - image * i00
+                turn = exp((speed + c * (0.5 * late)) * late - sensitivity * e)
+                if several:  # whose own p1 may differ from r p0
+                    p1 = rows[3 * i + 1] - image * (i10 + i11 * off + i12 * bend)
+                    p0 = p0 + (p1 - r * p0) * late
+                phasors[i] = p0 * turn * gain
+        return phasors, deviation * (0.5 / pi), c.imag * (h0 + h1 * u), lead
 
+    def _weighted(self, rows: Sequence[Number]) -> tuple[Number, Number, Number]:
+        """The rows of the positive sequence."""
+        (w0, w1, w2), (a0, a1, a2, b0, b1, b2, c0, c1, c2) = self._weights, rows
+        return w0 * a0 + w1 * b0 + w2 * c0, w0 * a1 + w1 * b1 + w2 * c1, w0 * a2 + w1 * b2 + w2 * c2
 
-def phasor_at(curves: Curves, model: LocalModel, rows: Rows, shift_s: Number, tone: Number) -> Number:
-    """Phasor of a channel `shift_s` after the centre of the window.
-
-    The local model is that of the channel's group; where the channel changes differently, its own slope counts.
-
-    Args:
-        curves: read-out curves of the channel.
-        model: local model of the group.
-        rows: the channel's rows without image.
-        shift_s: from the centre of the window to the instant, s.
-        tone: exp(j 2 pi (f0 + d) shift_s).
-    """
-    grown = 1 + shift_s * (model.a + 0.5 * shift_s * model.c)
-    own = rows[1] - rows[0] * model.slope
-    return (rows[0] * grown + (2 * pi * shift_s) * own) * tone / evaluate(curves.gain, model.x)
+    def _image(self, rows: Sequence[Number], curves: Sequence[Number]) -> tuple[Number, Sequence[Number]]:
+        """The image in the signal that frequency is read from: a factor, and what it multiplies."""
+        w0, w1, w2 = self._weights
+        turned = w0 * rows[0].conjugate(), w1 * rows[3].conjugate(), w2 * rows[6].conjugate()
+        if len(self._members) == 1:
+            return turned[0] + turned[1] + turned[2], curves[2:]
+        images = [sum([turned[i] for i, _, _ in members]) for _, members in self._members]
+        return ONE, [sum(image * curves[9 * k + j] for k, image in enumerate(images)) for j in range(2, 9)]

@@ -64,11 +64,14 @@ class Reports:
         return len(self.time_ns)
 
 
+def invalid_report(time_ns: int, n_channels: int) -> Report:
+    """A report whose samples are missing."""
+    return Report(time_ns, [complex(nan, nan)] * n_channels, nan, nan, False)
+
+
 def build_report(time_ns: int, phasors: list[complex], frequency: float, rocof: float, phases: int) -> Report:
-    """Put one report together, with validity from the numbers: NaN where one is missing, 0 where one is dead."""
-    if any(phasor != phasor for phasor in phasors):
-        return Report(time_ns, [complex(nan, nan)] * len(phasors), nan, nan, False)
-    if not any(phasors[:phases]):
+    """Put one report together; frequency is NaN where the channels that it is read from are dead."""
+    if 0 in phasors and not any(phasors[:phases]):
         frequency = rocof = nan
     return Report(time_ns, phasors, frequency, rocof, True)
 

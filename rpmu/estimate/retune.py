@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rpmu.estimate.bank import ChannelBank
-from rpmu.estimate.read_out import Curves, LocalModel, Number, evaluate, ratio
+from rpmu.estimate.pieces import Number
+from rpmu.estimate.read_out import Curves, evaluate
 
 Floats = NDArray[np.float64]
 Complex = NDArray[np.complex128]
@@ -42,31 +43,39 @@ class RetunedFilter:
         padded = [np.pad(bank.taps[2], (before - bank.before, after - bank.after)) for bank in banks]
         self._taps = np.stack(padded) * np.array(weights)[:, None]
         self._curves = curves
-        self._bias, self._chirp = evaluate(curves.rocof_bias, 0.0), evaluate(curves.chirp, 0.0)
+        self._bias, self._chirp = evaluate(curves.curvature, 0.0).imag, evaluate(curves.chirp, 0.0)
 
-    def improve(self, windows: Floats, phasor: Number, model: LocalModel) -> Number:
-        """ROCOF at the centre of the windows, Hz/s: the model's near the nominal frequency, a better one away from it.
+    def improve(
+        self, windows: Floats, offset: Sequence[float], phasor: Number, deviation_hz: Number, rocof_hz_per_s: Number
+    ) -> Number:
+        """ROCOF at the centre of the windows, Hz/s: as given near the nominal frequency, a better one away from it.
 
         Args:
-            windows: float64 [n_channels, m, taps] of the channels that frequency is read from.
+            windows: float64 [n_channels, m, taps], or [n_channels, taps] for one; the channels that frequency is read
+                from come first.
+            offset: per channel, what its samples stand above zero.
             phasor: the first output of the bank, weighted over the channels, without image: complex128 [m], or one.
-            model: as read, for one window or m.
+            deviation_hz: as read, for one window or m, as is the next.
+            rocof_hz_per_s: as read.
         """
-        if isinstance(model.deviation_hz, float):
-            if abs(model.deviation_hz) <= RETUNE_HZ:
-                return model.rocof_hz_per_s
-            far = np.array([True])
+        if isinstance(deviation_hz, float):
+            if abs(deviation_hz) <= RETUNE_HZ:
+                return rocof_hz_per_s
+            far, windows = np.array([True]), windows[:, None]
         else:
-            far = np.abs(model.deviation_hz) > RETUNE_HZ
+            far = np.abs(deviation_hz) > RETUNE_HZ
             if not far.any():
-                return model.rocof_hz_per_s
-        deviation, x, p0 = (np.atleast_1d(v)[far] for v in (model.deviation_hz, model.x, phasor))
+                return rocof_hz_per_s
+        deviation, p0 = (np.atleast_1d(v)[far] for v in (deviation_hz, phasor))
         turned = np.exp(np.multiply.outer(deviation, self._turn))
-        p2 = np.einsum("cmn,cn,mn->m", windows[:, far], self._taps, turned)
-        relative = ratio(p2, p0 * evaluate(self._curves.retune, x))
+        n = len(self._taps)
+        samples = windows[:n, far] - np.array(offset[:n])[:, None, None]
+        p2 = np.einsum("cmn,cn,mn->m", samples, self._taps, turned)
+        x = np.clip(deviation / self._curves.reach_hz, -1, 1)
+        relative = p2 / (p0 * evaluate(self._curves.retune, x))
         quiet = (relative.imag - self._bias) / self._chirp
-        if isinstance(model.rocof_hz_per_s, float):
+        if isinstance(rocof_hz_per_s, float):
             return float(quiet[0])
-        rocof = model.rocof_hz_per_s.copy()
+        rocof = rocof_hz_per_s.copy()
         rocof[far] = quiet
         return rocof

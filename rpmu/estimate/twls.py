@@ -40,8 +40,8 @@ class TwlsKernel(PlainKernel):
         self.delay_s = 0.0
         self._taps = taylor_taps(half, self._rate_hz, settings.nominal_hz)
 
-    def measure(self, windows: Floats, shift: Floats, rate_ratio: float) -> Measurement:
-        """See `Kernel`."""
+    def measure_clean(self, windows: Floats, shift: Floats, rate_ratio: float) -> Measurement:
+        """See `PlainKernel`."""
         f0, dt = self._settings.nominal_hz, shift[:, None] / self._rate_hz
         x = np.moveaxis((windows @ self._taps).view(np.complex128), 0, 1)  # [m, n_channels, 3]
         turned = np.exp(2j * np.pi * f0 * dt)
