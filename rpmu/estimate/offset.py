@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 PERIOD_S = 1.0
+BLOCKS = 16  # summed at a time
 SECONDS = 16  # averaged: a step of one sixteenth is lost in the noise, and the bias of a front end moves in minutes
 
 
@@ -38,19 +39,32 @@ class OffsetTracker:
         self._share = 1.0  # of the variance of one second that the average has: the sum of its weights squared
         self._period = round(PERIOD_S * sample_rate_hz)
         self._seconds = 0
-        self._sums = [0] * channels
+        self._sums: NDArray[np.int64] = np.zeros(channels, np.int64)  # of the second so far,
+        self._waiting: list[NDArray[Any]] = []  # but for these blocks
         self._count = 0
 
     def learn(self, samples: NDArray[Any]) -> None:
-        """Take in samples [n, channels], integers, none of them missing."""
-        fitting = self._period - self._count
-        if len(samples) >= fitting:
-            self._add(samples[:fitting])
-            self._average(np.array(self._sums)[:, None] / self._period)
-            self.restart()
-            self.learn(samples[fitting:])
-        else:
-            self._add(samples)
+        """Take in samples [n, channels], integers, none of them missing; they must stay as they are.
+
+        They are summed a few blocks at a time: for numpy a sum of two hundred numbers costs as much as one of a
+        thousand.
+        """
+        self._waiting.append(samples)
+        self._count += len(samples)
+        if len(self._waiting) >= BLOCKS or self._count >= self._period:
+            self._sum()
+
+    def _sum(self) -> None:
+        """Sum what waits, and take the mean of every second that this completes."""
+        rows = np.concatenate(self._waiting).T.copy()  # along rows numpy adds several times as fast
+        self._waiting.clear()
+        beyond = self._count - self._period
+        while beyond >= 0:
+            end = rows.shape[1] - beyond
+            self._average((self._sums + np.add.reduce(rows[:, :end], 1, np.int64))[:, None] / self._period)
+            self._sums, rows = np.zeros_like(self._sums), rows[:, end:]
+            self._count, beyond = beyond, beyond - self._period
+        self._sums = self._sums + np.add.reduce(rows, 1, np.int64)
 
     def _average(self, mean: NDArray[np.float64]) -> None:
         """Take in the mean of one more second; the first takes the place of what was assumed."""
@@ -62,12 +76,8 @@ class OffsetTracker:
             self._share = (1 - 1 / n) ** 2 * self._share + 1 / n**2
             self.u_offset = 2 * np.sqrt(self._variance * self._share / (1 - self._share))
 
-    def _add(self, samples: NDArray[Any]) -> None:
-        sums: list[int] = np.add.reduce(samples, 0, np.int64).tolist()
-        self._sums = [known + more for known, more in zip(self._sums, sums, strict=True)]
-        self._count += len(samples)
-
     def restart(self) -> None:
         """Samples are missing: start the second over."""
-        self._sums = [0] * len(self.offset)
+        self._waiting.clear()
+        self._sums = np.zeros_like(self._sums)
         self._count = 0

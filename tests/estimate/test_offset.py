@@ -24,6 +24,27 @@ def test_each_channel_starts_where_it_is_told():
     assert OffsetTracker(2, RATE, 50.0).offset[:, 0].tolist() == [50.0, 50.0]
 
 
+@pytest.mark.parametrize("split", [1, 7, 37, 100, 350])
+def test_any_split_of_the_samples_gives_the_same_mean(split):
+    """Blocks wait to be summed together, but not beyond the end of a second."""
+    whole, parts = OffsetTracker(2, RATE), OffsetTracker(2, RATE)
+    codes = np.random.default_rng(1).integers(0, 1 << 16, (5 * RATE, 2)).astype(np.uint16)
+    whole.learn(codes)
+    for start in range(0, len(codes), split):
+        parts.learn(codes[start : start + split])
+    np.testing.assert_allclose(parts.offset, whole.offset, rtol=1e-15)
+    assert whole.offset[:, 0] == pytest.approx(codes.mean(axis=0))
+
+
+def test_a_second_with_missing_samples_does_not_count():
+    tracker = OffsetTracker(1, RATE, 5.0)
+    for _ in range(9):
+        tracker.learn(np.full((30, 1), 7, np.uint16))
+        tracker.learn(np.full((60, 1), 7, np.uint16))
+        tracker.restart()
+    assert tracker.offset[0, 0] == 5.0
+
+
 def test_one_second_does_not_say_how_good_it_is():
     tracker = OffsetTracker(2, RATE)
     feed(tracker, [1000.0], np.random.default_rng(0))
