@@ -26,7 +26,7 @@ from rpmu.estimate.settings import EstimatorSettings
 Floats = NDArray[np.float64]
 Complex = NDArray[np.complex128]
 
-CALL_MACS = 2000  # multiply-accumulates that take as long as the call of one more product
+CALL_MACS = 4000  # multiply-accumulates that take as long on the target as what is around one more product
 ROUNDING = 1e-12  # of the offset: a phasor below that is what taking it off leaves of a dead channel
 RETUNED_FROM_RATE = 20  # class M; slower rates have narrower ranges and are quiet
 

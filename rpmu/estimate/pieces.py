@@ -6,7 +6,7 @@ the whole range, and a chord by 2e-5, which is nothing for a small correction.
 
 A table is made of columns, one number per piece. `parabolas` and `chords` give the columns for u, from -1 to 1 over the
 piece; `middles` just the value in the middle. Before and after the range lies one piece each in which a curve stays
-what it is at the end of the range, and a parabola goes on at 45 degrees.
+what it is at the end of the range.
 """
 
 from __future__ import annotations
@@ -28,12 +28,10 @@ def nodes(reach: float) -> NDArray[np.float64]:
     return np.linspace(-reach, reach, 2 * PIECES + 1)
 
 
-def parabolas(y: NDArray[Any], reach: float) -> list[Column]:
-    """Columns c, b, a of c + b u + a u^2, from values at the nodes; outside at 45 degrees."""
+def parabolas(y: NDArray[Any]) -> list[Column]:
+    """Columns c, b, a of c + b u + a u^2, from values at the nodes."""
     low, middle, high = y[:-1:2], y[1::2], y[2::2]
-    rise = reach / PIECES
-    c = np.concatenate([[y[0] - rise], middle, [y[-1] + rise]])
-    return [c, np.pad((high - low) / 2, 1, constant_values=rise), np.pad((high + low) / 2 - middle, 1)]
+    return [middles(y), np.pad((high - low) / 2, 1), np.pad((high + low) / 2 - middle, 1)]
 
 
 def chords(y: NDArray[Any]) -> list[Column]:

@@ -6,8 +6,8 @@ growth, Im c is ROCOF times 2 pi. What the finished bank does to a tone is known
 through curves over the deviation.
 
 A real signal also brings its mirror image at -(f0 + d): the conjugate of the phasor, so what it adds to the rows is
-known once r and c are. Row j gets conj(p0) (i_j0 + i_j1 (conj r - conj r0) + i_j2 conj c), where r0 = j times the
-deviation for which the row's response i_j0 to the image and its time moments i_j1, i_j2 were looked up. The filters
+known once r and c are. Row j gets conj(p0) (i_j0 + i_j1 (conj r - conj r0) + i_j2 conj c), where r0 is the r of the
+pure tone for which the row's response i_j0 to the image and its time moments i_j1, i_j2 were looked up. The filters
 leave so little of it (1e-5 of the phasor, 1 mHz, 1 Hz/s) that r needs c only roughly; then c follows from r exactly.
 
 The arithmetic is written once for Python numbers (one report: an order of magnitude less overhead than numpy on the
@@ -40,7 +40,7 @@ CHIRP_HZ_PER_S = 0.01
 IMAGES = ((0, 0), (1, 0), (1, 1), (1, 2), (2, 0), (2, 1), (2, 2))
 TAYLOR = (1.0, 1.0, 0.5)
 ROW_SCALES = (1.0, 2 * pi, 2 * pi)  # from the rows of a bank, whose derivatives are over 2 pi
-ONE, J = 1 + 0j, 1j  # a complex one, since operations of a float and a complex number are dearer
+ONE = 1 + 0j  # complex, since operations of a float and a complex number are dearer
 
 
 def evaluate(p: Polynomial, x: Number) -> Number:
@@ -55,13 +55,12 @@ def evaluate(p: Polynomial, x: Number) -> Number:
 class Curves:
     """What a channel's bank does, as polynomials in x = d / reach.
 
-    The slope Re(p1/p0) has none: row 0 is even and row 1 odd, so a pure tone shows no slope.
-
     Attributes:
         reach_hz: largest deviation d for which the polynomials hold.
         reach_raw: largest raw deviation Im(p1/p0) for which `inverse` holds.
         gain: response of the phasor row.
         inverse: d, Hz, from raw deviation / reach_raw.
+        slope: what Re(p1/p0) shows for a pure tone, Hz.
         curvature: c of a pure tone, Hz/s; its imaginary part is what the ROCOF read-out shows.
         chirp: gain of the ROCOF read-out for a small chirp.
         image: [row][moment], response of each row to the image and its first two time moments.
@@ -72,6 +71,7 @@ class Curves:
     reach_raw: float
     gain: Polynomial
     inverse: Polynomial
+    slope: Polynomial
     curvature: Polynomial
     chirp: Polynomial
     image: tuple[tuple[Polynomial, Polynomial, Polynomial], ...]
@@ -119,7 +119,8 @@ def build_curves(bank: ChannelBank, range_hz: float) -> Curves:
         reach_raw=reach_raw,
         gain=_fit(x, z[0], 1e-7),
         inverse=_fit(r1.imag / reach_raw, d, 1e-8),
-        curvature=_fit(x, r2 + 2 * pi * r1.imag**2, 1e-7),
+        slope=_fit(x, r1.real, 1e-8),
+        curvature=_fit(x, r2 - 2 * pi * r1**2, 1e-7),
         chirp=_fit(x, (chirped(CHIRP_HZ_PER_S) - chirped(-CHIRP_HZ_PER_S)) / (2 * CHIRP_HZ_PER_S), 1e-6),
         image=tuple(
             (
@@ -175,7 +176,8 @@ class GroupReader:
         x = np.clip(deviation / (2 * pi * lead.reach_hz), -1, 1)
         flat = 0 * x  # for a curve that is a constant
         curvature, chirp = evaluate(lead.curvature, x) + 0j + flat, evaluate(lead.chirp, x) + flat
-        columns = [middles(1j * raw), *parabolas(deviation, reach), *chords(2 * pi * curvature)]
+        slope = 2 * pi * evaluate(lead.slope, x) + flat
+        columns = [middles(1j * raw - slope), *parabolas(1j * (deviation - raw) - slope), *chords(2 * pi * curvature)]
         columns += chords(1 / (2 * pi * chirp))
         for kind in curves:
             gain = evaluate(kind.gain, x) + 0j + flat
@@ -219,10 +221,9 @@ class GroupReader:
         i22 = mirror * i22
         size = abs(i22)
         c = (c - i22 * c.conjugate()) * (1 / (1 - size * size))  # c + i22 conj(c) was that
-        w = r.imag
-        u_clean = u + (w - raw) * self._pieces.per_unit
-        deviation = d0 + u_clean * (d1 + u_clean * d2)
-        speed = self._carrier + r + J * (deviation - w)
+        u_clean = u + (r.imag - raw) * self._pieces.per_unit
+        r_true = r + d0 + (d2 * u_clean + d1) * u_clean
+        speed = self._carrier + r_true
         bend = c.conjugate()
         phasors: list[Number] = [0j] * len(self.channels)
         e = scale - 1  # parts per million, so a term of first order in it is exact to parts per billion
@@ -238,7 +239,7 @@ class GroupReader:
                     p1 = rows[3 * i + 1] - image * (i10 + i11 * off + i12 * bend)
                     p0 = p0 + (p1 - r * p0) * late
                 phasors[i] = p0 * turn * gain
-        return phasors, deviation * (0.5 / pi), c.imag * (h0 + h1 * u), lead
+        return phasors, r_true.imag * (0.5 / pi), c.imag * (h0 + h1 * u), lead
 
     def _weighted(self, rows: Sequence[Number]) -> tuple[Number, Number, Number]:
         """The rows of the positive sequence."""
