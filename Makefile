@@ -68,9 +68,9 @@ oracle: setup ## build the GNU PRU simulator and compare fresh random programs w
 	@$(BIN)/python -m pytest tests/pru -k oracle $(PYTEST)
 
 # One thread per process: the small matrix products here only wait for each other on several.
-conformance: setup ## the estimator against every limit of 60255-118-1: table, JSON, docs/conformance.md (QUICK=1: a few cases)
+conformance: setup ## the estimator against every limit of 60255-118-1: table, JSON, docs/conformance.md (QUICK=1: a few cases; KEEP=DIR: go on after an interruption)
 	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.conformance $(if $(QUICK),--quick,--dense --peers annex-c,ipdft,twls) \
-	    --json build/conformance.json --markdown $(if $(QUICK),build,docs)/conformance.md
+	    $(if $(KEEP),--keep '$(KEEP)') --json build/conformance.json --markdown $(if $(QUICK),build,docs)/conformance.md
 
 simulation: setup ## every numbered scenario on the whole twin, the long ones too: docs/time-scenarios.md (SCENARIO=65 narrows)
 	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.simulation $(SCENARIO) --markdown docs/time-scenarios.md

@@ -1,8 +1,12 @@
 """Which class, rate, chain and estimator is run how densely, and running it on several processes."""
 
+import hashlib
+import json
+import time
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Protocol
 
 from rpmu.estimate.bank_table import bank_rates
@@ -79,10 +83,10 @@ def twin_jobs() -> list[TwinJob]:
 
 
 def full_jobs(*, dense: bool) -> list[Job]:
-    """The whole campaign."""
-    jobs = [Job(Setup(task, CHAINS["ideal"]), thin=not dense) for task in TASKS]
-    jobs += [Job(Setup(task, CHAINS["ideal"], phases=3)) for task in TASKS]
-    for name in ("1khz", "100hz", "adc", "1khz-adc", "100hz-adc", "adc-10"):
+    """The whole campaign; dense where nothing is random."""
+    jobs = [Job(Setup(task, CHAINS["ideal"], phases), thin=not dense) for phases in (1, 3) for task in TASKS]
+    jobs += [Job(Setup(task, CHAINS[name]), thin=not dense) for name in ("1khz", "100hz") for task in BANKS]
+    for name in ("adc", "1khz-adc", "100hz-adc", "adc-10"):
         jobs += [Job(Setup(task, CHAINS[name])) for task in BANKS]
     jobs += [Job(Setup(task, chain), dynamic=False) for chain in ODD_RATES for task in REPRESENTATIVE[::2]]
     return jobs
@@ -99,10 +103,54 @@ def run_job(job: Runnable) -> list[Result]:
     return job.run()
 
 
-def run_jobs(jobs: Sequence[Runnable], processes: int) -> Iterator[tuple[Runnable, list[Result]]]:
-    """Each job with its results, in order."""
+@dataclass(frozen=True)
+class Done:
+    """A job that was run: its results, the CPU time that it took, s, and whether they come from an earlier run."""
+
+    job: Runnable
+    results: list[Result]
+    cpu_s: float
+    kept: bool = False
+
+
+def run_kept(job: Runnable, folder: Path | None, commit: str) -> Done:
+    """A job, or what an earlier run of the same job at the same commit left in the folder.
+
+    Args:
+        job: what to run.
+        folder: where results are kept, a file per job; None to keep nothing.
+        commit: of the code.
+    """
+    if folder is None:
+        return _timed(job)
+    path = folder / (hashlib.sha256(f"{commit} {job!r}".encode()).hexdigest()[:32] + ".json")
+    if path.exists():
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        return Done(job, [Result(**fields) for fields in kept["results"]], kept["cpu_s"], kept=True)
+    done = _timed(job)
+    folder.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_suffix(".new")
+    results = [vars(result) for result in done.results]
+    text = json.dumps({"commit": commit, "job": repr(job), "cpu_s": done.cpu_s, "results": results}, indent=1)
+    fresh.write_text(text + "\n", encoding="utf-8")
+    fresh.replace(path)  # a run that is interrupted leaves no half file
+    return done
+
+
+def _timed(job: Runnable) -> Done:
+    begin_s = time.process_time()
+    results = job.run()
+    return Done(job, results, time.process_time() - begin_s)
+
+
+def run_jobs(
+    jobs: Sequence[Runnable], processes: int, folder: Path | None = None, commit: str = ""
+) -> Iterator[tuple[int, Done]]:
+    """Each job with its place among the jobs, as it is done: those on the twin, which take longest, are begun first."""
+    order = sorted(range(len(jobs)), key=lambda i: not isinstance(jobs[i], TwinJob))
     if processes == 1:
-        yield from ((job, run_job(job)) for job in jobs)
+        yield from ((i, run_kept(jobs[i], folder, commit)) for i in order)
         return
     with ProcessPoolExecutor(processes) as pool:
-        yield from zip(jobs, pool.map(run_job, jobs), strict=True)
+        places = {pool.submit(run_kept, jobs[i], folder, commit): i for i in order}
+        yield from ((places[future], future.result()) for future in as_completed(places))
