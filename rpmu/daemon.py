@@ -28,6 +28,7 @@ from rpmu.acquire.gps_port import GpsPort
 from rpmu.acquire.link import Pace, PruLink
 from rpmu.acquire.recording import Recorder
 from rpmu.c37118 import ConfigFrame
+from rpmu.change_count import ChangeCount
 from rpmu.config import Config
 from rpmu.daemon_run import Acquisition, Earlier, Pending, Run, measurer_of
 from rpmu.daemon_status import DaemonStatus, StreamStatus
@@ -63,6 +64,7 @@ class Daemon:
         observer: called with every measurement, valid or not.
         recorder: keeps all that comes in, for a later replay.
         open_gps: opens the receiver's port anew when its settings change; None if there is none to open.
+        changes: CFGCNT from one start to the next; None to begin at 0.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class Daemon:
         observer: Observer | None = None,
         recorder: Recorder | None = None,
         open_gps: OpenGps | None = None,
+        changes: ChangeCount | None = None,
     ) -> None:
         self._config = config
         self._calibration = calibration
@@ -92,7 +95,10 @@ class Daemon:
         self._leap_file = LeapFile(config, lambda leaps: self._run.pipeline.time.learn_leaps(leaps))
         self._current: Run | None = None
         self._last_ns: int | None = None  # UTC of the last measurement that was sent
+        self._changes = changes
         self.stream: ConfigFrame = rooms.stream(config, calibration)
+        if changes is not None:
+            self.stream = changes.resumed(self.stream)
         self._pending: Pending | None = None
         self.server = PmuServer(
             self.stream,
@@ -333,6 +339,8 @@ class Daemon:
 
     def _take_over(self, due: Pending) -> None:
         self._config, self._calibration, self.stream, self._pending = due.config, due.calibration, due.stream, None
+        if self._changes is not None:
+            self._changes.keep(self.stream)
 
     def _send(self, measurement: Measurement) -> None:
         due = self._pending

@@ -17,6 +17,7 @@ from rpmu.acquire.gps_port import SerialGpsPort
 from rpmu.acquire.link import PruLink
 from rpmu.acquire.recording import Recorder
 from rpmu.acquire.replay import ReplayLink
+from rpmu.change_count import FILE, ChangeCount
 from rpmu.cli.running import add_for_option, on_hangup, run_until_told
 from rpmu.config import Config
 from rpmu.config.effects import needs_restart
@@ -145,10 +146,23 @@ async def _run_board(
     config = loaded.config
     link, gps = _hardware(config)
     calibration = _calibration(config)
-    daemon = Daemon(config, calibration, link, gps, asyncio.sleep, recorder=recorder, open_gps=_open_gps)
+    changes = _change_count()
+    daemon = Daemon(
+        config, calibration, link, gps, asyncio.sleep, recorder=recorder, open_gps=_open_gps, changes=changes
+    )
     notifier = Notifier()
     reloader = Reloader(daemon, loaded, lambda: _loaded(args), _calibration, notifier, needs_restart)
-    return await _serve(daemon, reloader, notifier, stop, lambda: False)
+    try:
+        return await _serve(daemon, reloader, notifier, stop, lambda: False)
+    finally:
+        if changes is not None:
+            changes.finish()
+
+
+def _change_count() -> ChangeCount | None:
+    """CFGCNT in the service's state folder; None where the service manager gives none."""
+    folder = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    return ChangeCount(Path(folder) / FILE) if folder else None
 
 
 def _calibration(config: Config) -> Calibration:
