@@ -1,6 +1,10 @@
 """pyPMU in a process of its own: `python pypmu_peer.py client HOST PORT IDCODE COUNT` or `server PORT IDCODE RATE`.
 
 pyPMU (PyPI: synchrophasor 1.0.0a0) uses a name that left `collections` in Python 3.10; the first line puts it back.
+
+It reads as much as the socket has and takes that for one frame; two that have piled up, as they do on a busy machine,
+it throws away, and may never find the beginning of the next one. Told to read four bytes at a time, fewer than any
+frame has, it reads frame by frame.
 """
 
 import collections
@@ -15,10 +19,13 @@ from synchrophasor.frame import ConfigFrame2, DataFrame  # noqa: E402 - after th
 from synchrophasor.pdc import Pdc  # noqa: E402
 from synchrophasor.pmu import Pmu  # noqa: E402
 
+PAUSE_AT, PAUSE_S = 5, 0.2  # it dozes once, so that frames do pile up
+READ_BYTES = 4
+
 
 def client(host, port, idcode, count):
     """Read header, configuration and data frames; print them as JSON."""
-    pdc = Pdc(pdc_id=int(idcode), pmu_ip=host, pmu_port=int(port))
+    pdc = Pdc(pdc_id=int(idcode), pmu_ip=host, pmu_port=int(port), buffer_size=READ_BYTES)
     pdc.run()
     header = pdc.get_header().get_header()
     config = pdc.get_config()
@@ -26,6 +33,8 @@ def client(host, port, idcode, count):
     pdc.start()
     frames = []
     while len(frames) < int(count):
+        if len(frames) == PAUSE_AT:
+            time.sleep(PAUSE_S)
         data = pdc.get()
         if isinstance(data, DataFrame):
             values = data.get_measurements()
@@ -38,7 +47,7 @@ def client(host, port, idcode, count):
 
 def server(port, idcode, rate):
     """Serve pyPMU's own sample until killed."""
-    pmu = Pmu(pmu_id=int(idcode), data_rate=int(rate), port=int(port), ip="127.0.0.1")
+    pmu = Pmu(pmu_id=int(idcode), data_rate=int(rate), port=int(port), ip="127.0.0.1", buffer_size=READ_BYTES)
     pmu.set_configuration()
     pmu.cfg2.__class__ = ConfigFrame2  # set_configuration() makes CFG-2 the same object as CFG-1, and that a CFG-1
     pmu.cfg2.set_id_code(int(idcode))
