@@ -111,10 +111,12 @@ def wiring() -> str:
 
 def cost() -> str:
     """Totals of the bill of materials."""
-    rows = []
-    for name in "AB":
-        total = bom.total_usd(name)
-        rows.append([name, f"{total:.0f} USD", f"{total * bom.SPREAD:.0f} USD"])
+    channel, current = bom.channel_usd(), bom.current_usd()
+    totals = {name: bom.total_usd(name) for name in "AB"}
+    totals["A, split phase"] = totals["A"] + channel
+    totals["A, three phases"] = totals["A"] + 2 * channel
+    totals["a current on a further channel"] = current
+    rows = [[name, f"{total:.0f} USD", f"{total * bom.SPREAD:.0f} USD"] for name, total in totals.items()]
     return table(["design", "parts of one unit", "with 15 % for shipping and spread"], rows)
 
 

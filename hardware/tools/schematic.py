@@ -150,6 +150,10 @@ NOTES = [
     ("In service JP1 is open and JP2 joins 1 and 2. For the self-test JP1 is set and JP2 joins 2 and 3.", 9, 52),
     ("Wiring, test points, safety: docs/hardware.md", 9, 53.4),
 ]
+CT_NOTES = [
+    ("A further channel: R4 goes to its own pin, AIN3 to AIN6 in the place of AIN0;", 9, 54.8),
+    ("J2, JP2, R11, R12, C11, D2 and U2 are on the first board alone.", 9, 56.2),
+]
 B_BARRIER: list[Point] = [(30, 10), (30, 28)]
 
 COMMON_VALUES = {
@@ -162,7 +166,8 @@ COMMON_VALUES = {
 def sheet(design: Design) -> Sheet:
     """The sheet of a design."""
     of_b = design.circuit == "front_end_b"
-    protection = B_VALUES if of_b else CT_VALUES if design.name.startswith("option-ct") else A_VALUES
+    of_ct = design.name.startswith("option-ct")
+    protection = B_VALUES if of_b else CT_VALUES if of_ct else A_VALUES
     amplifier = {"U1": content()["designs"][design.name]["amplifier"].upper()}
     return Sheet(
         name=design.name,
@@ -173,7 +178,7 @@ def sheet(design: Design) -> Sheet:
         labels=(B_LABELS if of_b else A_LABELS) + COMMON_LABELS,
         left_labels=(B_LEFT_LABELS if of_b else A_LEFT_LABELS) + COMMON_LEFT_LABELS,
         values=design.parts | content()["pps"]["parts"] | COMMON_VALUES | protection | amplifier,
-        notes=NOTES + (B_NOTES if of_b else []),
+        notes=NOTES + (B_NOTES if of_b else CT_NOTES if of_ct else []),
         barrier=B_BARRIER if of_b else [],
     )
 

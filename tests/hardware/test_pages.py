@@ -82,3 +82,18 @@ def test_every_configuration_in_the_page_is_accepted():
     assert len(examples) == 3
     for text in examples:
         assert parse(text.encode()).channels
+
+
+def test_what_a_further_channel_costs():
+    """More than its adapter, less than half of a unit; of a line with three terminals only one counts."""
+    price = {line.references: line.unit_price_usd for line in bom.lines("A") if len(line.references) == 1}
+    adapter, protection = price["T1",], price["F1",] + price["D1",]
+    assert adapter + 10 < bom.channel_usd() < bom.total_usd("A") / 2
+    once = [line for line in bom.lines("A") if not line.references and not line.description.startswith("stripboard")]
+    shared = sum(line.quantity * line.unit_price_usd for line in once)
+    first_alone = {"J2", "J3", "JP2", "R11", "R12", "C11", "D2", "U2"}
+    shared += sum(
+        len(first_alone & set(line.references)) * line.unit_price_usd for line in bom.lines("A") if line.references
+    )
+    assert bom.channel_usd() == pytest.approx(bom.total_usd("A") - shared)
+    assert bom.current_usd() == pytest.approx(bom.channel_usd() - adapter - protection + bom.total_usd("CT"))
