@@ -17,9 +17,10 @@ Codes = list[int]  # one per channel
 def extremes(codes: NDArray[np.uint16]) -> tuple[Codes, Codes]:
     """Smallest and largest code of each channel of [n, channels] codes.
 
-    By argmin and argmax: a minimum along an axis is set up as a general reduction, at three times the cost.
+    By argmin and argmax: a minimum along an axis is set up as a general reduction, at three times the cost. For the
+    same reason a single channel is not cut out first.
     """
-    columns = [codes[:, channel] for channel in range(codes.shape[1])]
+    columns = [codes] if codes.shape[1] == 1 else [codes[:, channel] for channel in range(codes.shape[1])]
     return [c.item(c.argmin()) for c in columns], [c.item(c.argmax()) for c in columns]
 
 
@@ -50,8 +51,8 @@ class InputLevel:
         self._counts_per_code = counts_per_code
         self._span = round(sample_rate_hz / 2)
         self._samples = 0
-        self._now: tuple[Codes, Codes] | None = None
-        self._before: tuple[Codes, Codes] | None = None
+        self._now: tuple[list[Codes], list[Codes]] = [], []
+        self._before: tuple[list[Codes], list[Codes]] = [], []
 
     def feed(self, lowest: Codes, highest: Codes, samples: int) -> None:
         """Take in the extremes of one block.
@@ -61,17 +62,17 @@ class InputLevel:
             highest: largest code of each channel.
             samples: length of the block.
         """
-        if self._now is None or self._samples >= self._span:
-            self._before, self._now, self._samples = self._now, (lowest, highest), 0
-        else:
-            self._now = list(map(min, self._now[0], lowest)), list(map(max, self._now[1], highest))
+        if self._samples >= self._span:
+            self._before, self._now, self._samples = self._now, ([], []), 0
+        self._now[0].append(lowest)
+        self._now[1].append(highest)
         self._samples += samples
 
     def status(self, clipped: bool) -> InputStatus:
         """The extremes in 12-bit counts, with what the pipeline knows besides."""
-        spans = [span for span in (self._before, self._now) if span is not None]
-        if not spans:
-            return InputStatus((), (), clipped)
-        lowest = [min(codes) * self._counts_per_code for codes in zip(*(low for low, _ in spans), strict=True)]
-        highest = [max(codes) * self._counts_per_code for codes in zip(*(high for _, high in spans), strict=True)]
-        return InputStatus(tuple(lowest), tuple(highest), clipped)
+        lowest, highest = self._before[0] + self._now[0], self._before[1] + self._now[1]
+        return InputStatus(
+            tuple([min(codes) * self._counts_per_code for codes in zip(*lowest, strict=True)]),
+            tuple([max(codes) * self._counts_per_code for codes in zip(*highest, strict=True)]),
+            clipped,
+        )

@@ -57,13 +57,19 @@ class Measurer:
         self.estimator.offset = offset
         return self.estimator.push_stream(samples, first, sample_map)
 
-    def calibrated(self, time_ns: int) -> bool:
-        """Whether a certificate stands behind the numbers at this UTC."""
-        return self.calibration.valid and not self.calibration.expired(time_ns)
+    def measurements(
+        self, reports: list[Report], time: TimeSource, word: int, scale: float, expired: bool
+    ) -> list[Measurement]:
+        """Measurements of reports times a scale, with what is known of their time, and the status word.
 
-    def measurements(self, reports: list[Report], time: TimeSource, word: int, scale: float) -> list[Measurement]:
-        """Measurements of reports times a scale, with what is known of their time, and the status word."""
-        test_mode = self.calibration.test_mode or self.calibration.expired(reports[-1].time_ns)
+        Args:
+            reports: one at least.
+            time: knows their time.
+            word: the status word.
+            scale: true volts per volt of the calibration.
+            expired: whether that holds no more.
+        """
+        test_mode = self.calibration.test_mode or expired
         analogs = self._analogs(time.status) if self._time_analogs else ()
         return [
             Measurement(

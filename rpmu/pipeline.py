@@ -33,13 +33,12 @@ from rpmu.mid_scale import MidScale
 from rpmu.thermometer import TemperatureTerm
 from rpmu.timing import TimeMap
 from rpmu.timing.source import TimeSource
-from rpmu.timing.status import TimeStatus, status_word
+from rpmu.timing.status import TimeFacts, status_word
 from rpmu.values import value
 
 LevelResponse = Callable[[NDArray[np.float64]], NDArray[np.complex128]]
 
 PRU_FAULT_S = 60.0  # so long the reports of a firmware say that the one before it had failed
-PPS_PRESENT_S = 1.5  # a second and a half without an edge is a PPS that is not there
 CLIP_MARGIN_V = 0.02  # or this near to what the amplifier can give
 RAIL_COUNTS = 4  # a sample this near to an end of the ADC's range was clipped
 
@@ -161,6 +160,11 @@ class Pipeline:
         self._newest_scan = 0
         self._window = round(self.estimator.window_s * float(info.sample_rate_hz))
         self._health = Health()
+        self._said: tuple[TimeFacts, bool, bool, bool, bool, bool] | None = None
+        self._word = 0  # says that
+        self._mapped: TimeMap | None = None
+        self._origin = 0  # scan of the sample with index 0
+        self._map: TimeMap | None = None  # from there follows this
         self._successor: _Successor | None = None
         self._from_soc = 0
 
@@ -191,11 +195,12 @@ class Pipeline:
         first = 0 if self._next_index is None else self._next_index + item.lost_samples
         self._next_index = first + len(item.codes)
         self._newest_scan = item.first_scan + (len(item.codes) - 1) * self._info.decimation
-        self._watch(item, first)
-        measurements = self._estimate(self._samples(item), first, self._sample_map(item, first))
-        if measurements:
-            self.reports += len(measurements)
-            self.invalid_reports += sum(not measurement.valid for measurement in measurements)
+        codes = item.codes if self.reference is None else item.codes[:, : self._channels]
+        self._watch(item, codes, self._next_index + self._window)
+        measurements = self._estimate(self._samples(item, codes), first, self._sample_map(item, first))
+        self.reports += len(measurements)
+        for measurement in measurements:
+            self.invalid_reports += not measurement.valid
         return measurements
 
     @property
@@ -256,9 +261,8 @@ class Pipeline:
         now = self.now_soc
         return now is not None and now > soc + math.ceil(self.estimator.group_delay_s)
 
-    def _samples(self, block: SampleBlock) -> NDArray[Any]:
-        """Codes of the mains, [channels, n]; NaN where scans had to be substituted."""
-        codes = block.codes[:, : self._channels]
+    def _samples(self, block: SampleBlock, codes: NDArray[np.uint16]) -> NDArray[Any]:
+        """Codes [n, channels] of the mains as [channels, n]; NaN where scans had to be substituted."""
         if block.bad_scans:
             self._offset.restart()
             return np.full(codes.T.shape, np.nan)
@@ -278,15 +282,18 @@ class Pipeline:
         scans = self.time.map
         if scans is None:
             return None
-        centre = block.first_scan - self._cic_delay_scans
-        return TimeMap(first, scans.utc_ns_at(centre), scans.ns_per_index * self._info.decimation, scans.sigma_ns)
+        origin = block.first_scan - first * self._info.decimation
+        if scans is not self._mapped or origin != self._origin:  # neither moves with every block
+            self._mapped, self._origin = scans, origin
+            time0_ns = scans.utc_ns_at(block.first_scan - self._cic_delay_scans)
+            self._map = TimeMap(first, time0_ns, scans.ns_per_index * self._info.decimation, scans.sigma_ns)
+        return self._map
 
-    def _watch(self, block: SampleBlock, first: int) -> None:
+    def _watch(self, block: SampleBlock, codes: NDArray[np.uint16], until: int) -> None:
         """Note clipping and gaps, which stay in the status word as long as a report's window can reach them."""
-        until = first + len(block.codes) + self._window
         if block.lost_samples or block.bad_scans:
             self._health = replace(self._health, gap_until=until)
-        lowest, highest = extremes(block.codes[:, : self._channels])
+        lowest, highest = extremes(codes)
         self._level.feed(lowest, highest, len(block.codes))
         if min(lowest) <= self._lowest_code or max(highest) >= self._highest_code:
             self._health = replace(self._health, clipped_until=until)
@@ -298,11 +305,13 @@ class Pipeline:
         reports = measurer.push(samples, self._offset.offset, first, sample_map)
         if not reports:
             return []
-        calibrated = measurer.calibrated(reports[-1].time_ns)
+        expired = measurer.calibration.expired(reports[-1].time_ns)
+        calibrated = measurer.calibration.valid and not expired
         if measurer is self._measurer:
             self.calibrated = calibrated
-        word = self._status_word(self.time.status, calibrated)
-        return measurer.measurements(reports, self.time, word, self._true_scale(measurer))
+        return measurer.measurements(
+            reports, self.time, self._status_word(calibrated), self._true_scale(measurer), expired
+        )
 
     @property
     def mid_scales(self) -> list[MidScale]:
@@ -322,15 +331,25 @@ class Pipeline:
     def _clipped(self) -> bool:
         return (self._next_index or 0) <= self._health.clipped_until
 
-    def _status_word(self, status: TimeStatus, calibrated: bool) -> int:
-        index = self._next_index or 0
-        return status_word(
-            gps_fix=status.fix > 0,
-            pps_present=status.seconds_since_pps < PPS_PRESENT_S,
-            time_locked=status.locked,
-            calibrated=calibrated,
-            input_clipped=self._clipped,
-            ring_gap=index <= self._health.gap_until,
-            pru_fault=index <= self._health.fault_until,
-            reference_divided=self.reference is not None and self.reference.status.trusted,
+    def _status_word(self, calibrated: bool) -> int:
+        """The DIGITAL word, put together when something in it changes."""
+        index, health = self._next_index or 0, self._health
+        said = (
+            self.time.facts,
+            calibrated,
+            index <= health.clipped_until,
+            index <= health.gap_until,
+            index <= health.fault_until,
+            self.reference is not None and self.reference.status.trusted,
         )
+        if said != self._said:
+            time, calibrated, clipped, gap, fault, divided = self._said = said
+            self._word = status_word(
+                time,
+                calibrated=calibrated,
+                input_clipped=clipped,
+                ring_gap=gap,
+                pru_fault=fault,
+                reference_divided=divided,
+            )
+        return self._word

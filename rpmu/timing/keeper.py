@@ -27,8 +27,8 @@ from rpmu.timing.quality import BOUND_SIGMAS, Quality
 from rpmu.timing.receiver_state import ReceiverState, shows_no_date
 from rpmu.timing.settings import TimingSettings
 from rpmu.timing.start import SECOND_NS
-from rpmu.timing.states import Evidence
-from rpmu.timing.status import ReportTime, TimeCounters, TimeStatus, rms
+from rpmu.timing.states import Evidence, LockState
+from rpmu.timing.status import PPS_PRESENT_S, ReportTime, TimeCounters, TimeFacts, TimeStatus, rms
 from rpmu.timing.time_map import TimeMap
 
 RESIDUALS = 60
@@ -69,6 +69,8 @@ class TimeKeeper:
         self._held_nmea = b""
         self._map: TimeMap | None = None
         self._status: TimeStatus | None = None
+        self._facts = TimeFacts(gps_fix=False, pps_present=False, locked=False)
+        self._stamped: tuple[int, ReportTime] | None = None  # of the last report: most have their second's
 
     # ---- what comes in ----
 
@@ -145,6 +147,11 @@ class TimeKeeper:
             self._status = self._describe()
         return self._status
 
+    @property
+    def facts(self) -> TimeFacts:
+        """What of the status a report says."""
+        return self._facts
+
     def _describe(self) -> TimeStatus:
         receiver = self._receiver
         return TimeStatus(
@@ -158,7 +165,7 @@ class TimeKeeper:
             ppm=-self._clock.offset_ppb * 1e-3,
             seconds_since_pps=self._since_edge_s(),
             seconds_since_lock=self._quality.seconds_since_lock(self._scan),
-            fix=receiver.fix if not receiver.silent(self._now_s, self._settings.nmea_timeout_s) else 0,
+            fix=self._fix,
             dimensions=receiver.dimensions,
             satellites=receiver.satellites,
             hdop=receiver.hdop,
@@ -183,10 +190,19 @@ class TimeKeeper:
         Args:
             utc_ns: its instant on the map's scale, ns.
         """
-        leap = self._namer.leaps.state(utc_ns // SECOND_NS)
-        return ReportTime(leap.soc, leap.bits, self._quality.codes)
+        second = utc_ns // SECOND_NS
+        if self._stamped is None or self._stamped[0] != second:
+            leap = self._namer.leaps.state(second)
+            self._stamped = second, ReportTime(leap.soc, leap.bits, self._quality.codes)
+        return self._stamped[1]
 
     # ---- inside ----
+
+    @property
+    def _fix(self) -> int:
+        """Of a receiver that still speaks."""
+        silent = self._receiver.silent(self._now_s, self._settings.nmea_timeout_s)
+        return 0 if silent else self._receiver.fix
 
     @property
     def _now_s(self) -> float:
@@ -284,7 +300,7 @@ class TimeKeeper:
 
     def _look(self) -> None:
         """Let map, state and codes follow from all that is known."""
-        self._looked_scan, self._status = self._scan, None
+        self._looked_scan, self._status, self._stamped = self._scan, None, None
         line = self._clock.local_map(self._scan, self._receiver.pps_sigma_ns(self._settings.receiver_sigma_ns))
         trust = self._namer.trust_at(self._clock.local_ns(self._scan)) if self._clock.running else self._namer.trust
         evidence = Evidence(
@@ -298,6 +314,8 @@ class TimeKeeper:
             seconds_since_step=self._quality.seconds_since_step(self._scan),
         )
         self._quality.look(evidence, self._scan)
+        locked = self._quality.state is LockState.LOCKED
+        self._facts = TimeFacts(self._fix > 0, evidence.seconds_since_edge < PPS_PRESENT_S, locked)
         if self._clock.running and self._namer.name is not None:
             offset_ns = self._namer.name * SECOND_NS + round(self._settings.pps_delay_ns)
             self._map = replace(line, time0_ns=line.time0_ns + offset_ns)

@@ -8,7 +8,7 @@ from rpmu.timing.leap import LeapSchedule
 from rpmu.timing.quality import BOUND_SIGMAS
 from rpmu.timing.start import SECOND_NS
 from rpmu.timing.states import LockState
-from rpmu.timing.status import ReportTime, TimeCodes, TimeCounters, TimeStatus
+from rpmu.timing.status import ReportTime, TimeCodes, TimeCounters, TimeFacts, TimeStatus
 from rpmu.timing.time_map import TimeMap
 
 
@@ -47,6 +47,11 @@ class KnownTime:
     def resume(self, _info: AcquisitionInfo) -> bool:
         """It was given for one run."""
         return False
+
+    @property
+    def facts(self) -> TimeFacts:
+        """Always locked, without a receiver."""
+        return TimeFacts(gps_fix=False, pps_present=False, locked=True)
 
     def feed_block(self, block: SampleBlock) -> None:
         """Nothing to learn."""

@@ -20,6 +20,7 @@ DAY_S = 86_400
 PENDING_S = 59  # set at most 60 s and at least 1 s before; the margin covers reports in flight
 OCCURRED_S = DAY_S
 PASSING_S = 2  # a leap second so near is already counted
+REMEMBERED = 8  # seconds
 
 
 @dataclass(frozen=True, order=True)
@@ -91,7 +92,8 @@ class LeapSchedule:
     leaps: tuple[LeapSecond, ...] = ()
     origin: int = 0
     expires: int = 0
-    _memory: tuple[tuple[int, int, tuple[LeapSecond, ...]], LeapState] | None = field(default=None, repr=False)
+    _memory: dict[int, LeapState] = field(default_factory=dict, repr=False, compare=False)
+    _memory_of: tuple[int, tuple[LeapSecond, ...]] = field(default=(0, ()), repr=False, compare=False)
 
     def add(self, leap: LeapSecond) -> None:
         """Take note of one more leap second; a known one changes nothing."""
@@ -127,11 +129,13 @@ class LeapSchedule:
         return midnight < self.expires or any(leap.midnight == midnight for leap in self.leaps)
 
     def state(self, second: int) -> LeapState:
-        """SOC and leap bits of a second of the continuous scale; all reports of a second ask for the same."""
-        key = (second, self.origin, self.leaps)
-        if self._memory is None or self._memory[0] != key:
-            self._memory = (key, self._state(second))
-        return self._memory[1]
+        """SOC and leap bits of a second of the continuous scale; many ask for the same few."""
+        if self._memory_of != (self.origin, self.leaps) or len(self._memory) >= REMEMBERED:
+            self._memory, self._memory_of = {}, (self.origin, self.leaps)
+        state = self._memory.get(second)
+        if state is None:
+            state = self._memory[second] = self._state(second)
+        return state
 
     def _state(self, second: int) -> LeapState:
         offset = 0

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from rpmu.acquire.blocks import AcquisitionInfo, PpsEvent, SampleBlock
 from rpmu.timing.leap import LeapSchedule
-from rpmu.timing.status import ReportTime, TimeStatus
+from rpmu.timing.status import ReportTime, TimeFacts, TimeStatus
 from rpmu.timing.time_map import TimeMap
 
 
@@ -29,6 +29,11 @@ class TimeSource(Protocol):
 
     def learn_leaps(self, leaps: LeapSchedule) -> None:
         """Take in a newer list of leap seconds."""
+        ...
+
+    @property
+    def facts(self) -> TimeFacts:
+        """What of the status a report says; asked for with every report."""
         ...
 
     def feed_block(self, block: SampleBlock) -> None:

@@ -28,28 +28,13 @@ STATUS_BIT_NAMES = (
 )
 STATUS_NORMAL_MASK = 0  # all bits normally read ...
 STATUS_VALID_MASK = 0x00FF  # ... and the first eight are in use
+PPS_PRESENT_S = 1.5  # a second and a half without an edge is a PPS that is not there
 STATUS_ANALOG_NAMES = ("TIME SIGMA NS", "CRYSTAL PPM", "SATELLITES")
 
 
 def rms(values: Collection[float]) -> float:
     """Root mean square; NaN of nothing."""
     return math.sqrt(sum(value * value for value in values) / len(values)) if values else math.nan
-
-
-def status_word(
-    *,
-    gps_fix: bool,
-    pps_present: bool,
-    time_locked: bool,
-    calibrated: bool = False,
-    input_clipped: bool = False,
-    ring_gap: bool = False,
-    pru_fault: bool = False,
-    reference_divided: bool = False,
-) -> int:
-    """The DIGITAL word; bit i is called STATUS_BIT_NAMES[i]."""
-    bits = (gps_fix, pps_present, time_locked, calibrated, input_clipped, ring_gap, pru_fault, reference_divided)
-    return sum([1 << i for i, bit in enumerate(bits) if bit])
 
 
 @value
@@ -143,6 +128,36 @@ class ReportTime:
     def stat_bits(self) -> int:
         """Bits 13 and 8-4 of STAT, in place."""
         return self.codes.stat_bits
+
+
+@value
+class TimeFacts:
+    """What of the state of the clock goes into the status word of a report.
+
+    Attributes:
+        gps_fix: the receiver has a fix.
+        pps_present: edges come.
+        locked: the time is in sync with UTC.
+    """
+
+    gps_fix: bool
+    pps_present: bool
+    locked: bool
+
+
+def status_word(
+    time: TimeFacts,
+    *,
+    calibrated: bool = False,
+    input_clipped: bool = False,
+    ring_gap: bool = False,
+    pru_fault: bool = False,
+    reference_divided: bool = False,
+) -> int:
+    """The DIGITAL word; bit i is called STATUS_BIT_NAMES[i]."""
+    known = (time.gps_fix, time.pps_present, time.locked)
+    bits = (*known, calibrated, input_clipped, ring_gap, pru_fault, reference_divided)
+    return sum([1 << i for i, bit in enumerate(bits) if bit])
 
 
 @value

@@ -21,8 +21,8 @@ from rpmu.timing.leap import DAY_S, LeapSchedule, LeapSecond
 from rpmu.timing.quality import BOUND_SIGMAS, Quality
 from rpmu.timing.settings import TimingSettings
 from rpmu.timing.start import SECOND_NS
-from rpmu.timing.states import SETTLED_EDGES, Evidence
-from rpmu.timing.status import ReportTime, TimeCounters, TimeStatus
+from rpmu.timing.states import SETTLED_EDGES, Evidence, LockState
+from rpmu.timing.status import ReportTime, TimeCounters, TimeFacts, TimeStatus
 from rpmu.timing.time_map import TimeMap
 
 STALE_S = 120.0  # chronyd is asked about once a minute
@@ -172,6 +172,11 @@ class SystemTimeKeeper:
             last_step_ns=self._quality.last_step_ns,
             leap=self._leaps.word(self._line.utc_ns_at(self._scan) // SECOND_NS) if self._line else "none",
         )
+
+    @property
+    def facts(self) -> TimeFacts:
+        """What of the status a report says: this source knows neither fix nor PPS."""
+        return TimeFacts(gps_fix=False, pps_present=False, locked=self._quality.state is LockState.LOCKED)
 
     def report_time(self, utc_ns: int) -> ReportTime:
         """Everything about time for the frame of a report at an instant on the map's scale."""

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from rpmu.errors import InputError
-from rpmu.timing import LockState, ReportTime, TimeCodes, TimingSettings, status_word
+from rpmu.timing import LockState, ReportTime, TimeCodes, TimeFacts, TimingSettings, status_word
 from rpmu.timing.codes import message_time_quality, pmu_time_quality, unlocked_time
 from rpmu.timing.nmea import parse
 from rpmu.timing.receiver_state import ReceiverState
@@ -52,11 +52,9 @@ def test_bits_in_place():
 
 
 def test_status_word_has_a_name_per_bit():
-    assert status_word(gps_fix=True, pps_present=False, time_locked=True) == 0b101
+    assert status_word(TimeFacts(gps_fix=True, pps_present=False, locked=True)) == 0b101
     all_set = status_word(
-        gps_fix=True,
-        pps_present=True,
-        time_locked=True,
+        TimeFacts(gps_fix=True, pps_present=True, locked=True),
         calibrated=True,
         input_clipped=True,
         ring_gap=True,
