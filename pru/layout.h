@@ -81,6 +81,7 @@
 #define STATUS_MAX_WORK_CYCLES 0x70         /* longest time from a look at the FIFO that found a scan to the next one */
 #define STATUS_EVENTS_DROPPED 0x74          /* PPS events given up because a restart or a substituted scan hit them */
 #define STATUS_COUNT_SLIPS 0x78             /* restarts because a sample's scans did not agree with the counter */
+#define STATUS_SUBSTITUTED 0x7C             /* scans substituted; counted ahead of any sample that they touch */
 #define STATUS_BYTES 0x80
 
 #define STATE_IDLE 1                        /* initialised, waits for START */

@@ -162,6 +162,7 @@ substitute:
     sbco r26, DRAM0, FOUND, 4
     clr  FLAGS, FLAGS, FLAG_FRESH
     jal  LINK, drop_event
+    count_up STATUS_SUBSTITUTED, r4
     add  SCAN, SCAN, 1
     lbco r4, DRAM0, BAD_SCANS, 4
     add  r4, r4, 1

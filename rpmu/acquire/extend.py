@@ -25,19 +25,37 @@ class CounterClock:
         ticks_per_scan: exact counter ticks per scan.
         at_start: the counter at scan 0, to within seconds, if it is to run on from a time before; without, it begins
             with the first value as it is.
+
+    Attributes:
+        slips: of the counter against the scans by more than half a scan; then it counts anew from there.
     """
 
     def __init__(self, ticks_per_scan: Fraction, at_start: int | None = None) -> None:
         self._ticks, self._scans = ticks_per_scan.numerator, ticks_per_scan.denominator
+        # scan and extended counter
         self._latest: tuple[int, int] | None = None if at_start is None else (0, at_start)
-        self._reference = 0, 0
         self._epoch: int | None = None
+        self._ahead = 0  # of the scans since the reference, in parts of a tick: so they stay whole numbers
+        self.slips = 0
 
-    def extend(self, scan: int, counter: int) -> int:
-        """The counter at a scan, given its low 32 bits; scans come in rising order."""
-        extended = self.place(scan, counter)
-        self._latest = scan, extended
-        return extended
+    def see(self, epoch: int, scan: int, counter: int) -> int:
+        """The counter at a scan, given its low 32 bits; scans come in rising order.
+
+        Args:
+            epoch: of the scan; a new one may lie anywhere against the old one, so there it counts anew.
+            scan: its number.
+            counter: the low 32 bits.
+        """
+        latest_scan, latest = self._latest or (scan, counter)
+        passed_scans = scan - latest_scan
+        expected = passed_scans * self._ticks // self._scans
+        passed = expected + (counter - latest - expected + HALF) % WRAP - HALF
+        self._ahead += passed * self._scans - passed_scans * self._ticks
+        if epoch != self._epoch or 2 * abs(self._ahead) > self._ticks:
+            self.slips += epoch == self._epoch
+            self._epoch, self._ahead = epoch, 0
+        self._latest = scan, latest + passed
+        return latest + passed
 
     def place(self, scan: int, counter: int) -> int:
         """The same for a scan that may lie before earlier ones; later ones do not follow from it."""
@@ -50,25 +68,9 @@ class CounterClock:
         """What the counter shows at a scan, by the latest values; None before any."""
         if self._latest is None:
             return None
-        latest_scan, latest_counter = self._latest
-        return latest_counter + (scan - latest_scan) * self._ticks // self._scans
+        latest_scan, latest = self._latest
+        return latest + (scan - latest_scan) * self._ticks // self._scans
 
-    def after(self, counter: int, scans: int) -> int:
-        """The counter so many scans after another reading: exact, or late by less than a tick, as readings are."""
-        return counter - (-scans * self._ticks // self._scans)
-
-    def slipped(self, epoch: int, scan: int, counter: int) -> bool:
-        """Whether the counter has moved against the scans by more than half a scan; then it counts anew from here.
-
-        Args:
-            epoch: of the scan; a new one may lie anywhere against the old one, so it also counts anew.
-            scan: its number.
-            counter: the extended counter.
-        """
-        reference_scan, reference_counter = self._reference
-        residual = (counter - reference_counter) * self._scans - (scan - reference_scan) * self._ticks
-        if epoch == self._epoch and 2 * abs(residual) <= self._ticks:
-            return False
-        known = epoch == self._epoch
-        self._epoch, self._reference = epoch, (scan, counter)
-        return known
+    def before(self, counter: int, scans: int) -> int:
+        """The counter so many scans before another reading: exact, or late by less than a tick, as readings are."""
+        return counter - scans * self._ticks // self._scans

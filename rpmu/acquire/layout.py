@@ -45,6 +45,7 @@ STATUS_ADC_STATUS = 0x6C  # IRQSTATUS_RAW as last read
 STATUS_MAX_WORK_CYCLES = 0x70  # longest time from a look at the FIFO that found a scan to the next one
 STATUS_EVENTS_DROPPED = 0x74  # PPS events given up because a restart or a substituted scan hit them
 STATUS_COUNT_SLIPS = 0x78  # restarts because a sample's scans did not agree with the counter
+STATUS_SUBSTITUTED = 0x7C  # scans substituted; counted ahead of any sample that they touch
 STATUS_BYTES = 0x80
 STATE_IDLE = 1  # initialised, waits for START
 STATE_MEASURING = 2  # ADC runs, scan length being measured
@@ -145,8 +146,10 @@ STATUS = np.dtype(
             "max_work_cycles",
             "events_dropped",
             "count_slips",
+            "substituted",
         ],
         "formats": [
+            "<u4",
             "<u4",
             "<u4",
             "<u4",
@@ -211,6 +214,7 @@ STATUS = np.dtype(
             STATUS_MAX_WORK_CYCLES,
             STATUS_EVENTS_DROPPED,
             STATUS_COUNT_SLIPS,
+            STATUS_SUBSTITUTED,
         ],
         "itemsize": STATUS_BYTES,
     }

@@ -228,6 +228,10 @@ class _Ring:
         self._after = -1, -1  # scan and epoch of a sample that would continue it
         self._words[layout.STATUS_BLOCKS_WRITTEN // 4] = self._words[layout.STATUS_SAMPLES_WRITTEN // 4] = 0
 
+    def substituted(self, scans: int) -> None:
+        """Count scans that the firmware had to substitute, ahead of the samples that they touch."""
+        self._words[layout.STATUS_SUBSTITUTED // 4] += np.uint32(scans)
+
     def add(self, scan: int, counter: int, epoch: int, bad_scans: int, codes: NDArray[np.uint16]) -> int:
         """Put samples into the open block, as many as it takes; returns how many."""
         if (scan, epoch) != self._after:
@@ -268,10 +272,12 @@ class _Samples:
     def play(self, ring: _Ring, until: int) -> bool:
         """Publish what is due by a scan; True if that was the rest."""
         first = nearest(self.first_scan, until)
+        if not self._played:
+            ring.substituted(self._bad_scans)
         due = min((until - first) // self._decimation + 1, len(self._codes))
         while self._played < due:
             within = self._played * self._decimation
-            counter = self._clock.after(self._counter, within)
+            counter = self._clock.before(self._counter, -within)
             codes = self._codes[self._played : due]
             self._played += ring.add(first + within, counter, self._epoch, self._bad_scans, codes)
         return self._played == len(self._codes)

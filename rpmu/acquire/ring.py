@@ -7,8 +7,11 @@ have come round meanwhile, or have given the open block up.
 
 Everything new comes out joined as one `SampleBlock`, cut wherever samples are missing, the ADC was restarted, or the
 firmware marks substituted scans, so that downstream works on few, long arrays. What is missing follows from the scan
-numbers, so a gap is known to the sample, however long the reader slept. Headers (eight words for 64 samples) are
-handled as plain integers, which is cheaper than numpy for the handful of blocks of one poll; samples never are.
+numbers, so a gap is known to the sample, however long the reader slept.
+
+Nearly every poll finds that nothing of the kind has happened: same epoch, nothing substituted, and a newest block with
+just the scan number that it must have if none is missing in between, since numbers never go back. Then one copy of the
+samples is all (`_smooth`); everything else goes block by block and header by header (`_rough`).
 """
 
 from __future__ import annotations
@@ -29,9 +32,12 @@ __all__ = ["RingReader", "RingStatistics"]
 SILENT_S = 0.5  # of waiting without a heartbeat, which beats every millisecond
 HEADER_WORDS = layout.BLOCK_HEADER_BYTES // 4
 EACH = layout.BLOCK_SAMPLES
+STATUS_WORDS = layout.STATUS_BYTES // 4
 SAMPLES_WORD, EPOCH_WORD = layout.STATUS_SAMPLES_WRITTEN // 4, layout.STATUS_EPOCH // 4
+EVENTS_WORD, SUBSTITUTED_WORD = layout.STATUS_EVENTS_WRITTEN // 4, layout.STATUS_SUBSTITUTED // 4
 
 Header = list[int]  # the words of a block's header, in the order of pru/layout.h
+Codes = NDArray[np.uint16]
 
 
 class RingReader:
@@ -47,6 +53,8 @@ class RingReader:
     """
 
     def __init__(self, window: memoryview, info: AcquisitionInfo, counter_at_start: int | None = None) -> None:
+        self._memory = window
+        self._status = window[layout.STATUS_OFFSET // 4 :][:STATUS_WORDS]
         self._words = np.frombuffer(window, dtype=np.uint32)
         self._info = info
         self._clock = CounterClock(info.counter_ticks_per_scan, counter_at_start)
@@ -55,17 +63,19 @@ class RingReader:
         self._ticks_per_block = round(self._scans_per_block * info.counter_ticks_per_scan)
         self._half_scan_ticks = round(info.counter_ticks_per_scan / 2)
         self._blocks = self._ring_slots()
+        self._data = self._blocks[:, HEADER_WORDS:]
         self._events = self._event_slots()
-        self._epoch = self._status(layout.STATUS_EPOCH)
+        status = self._look()
+        self._epoch = status[EPOCH_WORD]
+        self._substituted = status[SUBSTITUTED_WORD]
         # Number of the sample that should come next. The count of blocks tells what that of samples has lost by wraps.
-        self._next = nearest(
-            self._status(layout.STATUS_SAMPLES_WRITTEN), EACH * self._status(layout.STATUS_BLOCKS_WRITTEN)
-        )
-        self._next_scan = self._status(layout.STATUS_SCANS)  # and its newest scan
-        # What tells the block that was read in part from another in its place.
-        self._block: Header = self._blocks[self._next // EACH % len(self._blocks), :4].tolist()
+        self._next = nearest(status[SAMPLES_WORD], EACH * status[layout.STATUS_BLOCKS_WRITTEN // 4])
+        self._next_scan = status[layout.STATUS_SCANS // 4]  # and its newest scan
+        # The first words of the block that was read last: where it was not read to its end, they tell it from another.
+        self._block: Header = self._header(self._next // EACH)
+        self._calm = False  # that block is of this epoch, its place among the scans is known, and nothing in it is bad
         self._bad_block = -1  # the last with substituted scans
-        self._heartbeat = self._status(layout.STATUS_HEARTBEAT)
+        self._heartbeat = status[layout.STATUS_HEARTBEAT // 4]
         self._counts = ReaderCounts()
 
     def poll(self, waited_s: float = 0.0) -> list[SampleBlock | PpsEvent]:
@@ -78,16 +88,17 @@ class RingReader:
         Raises:
             HardwareError: the firmware was restarted under the reader.
         """
-        blocks = self._poll_samples()
-        events = self._poll_events()
-        heartbeat = self._status(layout.STATUS_HEARTBEAT)
+        status = self._look()
+        blocks = self._poll_samples(status)
+        events = self._poll_events() if status[EVENTS_WORD] != self._events.next % WRAP else []
+        heartbeat = status[layout.STATUS_HEARTBEAT // 4]
         self._counts.heartbeat_age_s = self._counts.heartbeat_age_s + waited_s if heartbeat == self._heartbeat else 0.0
         self._heartbeat = heartbeat
         return [*events, *blocks]
 
     def newest_scan(self) -> int:
         """Number of the newest complete scan, as of now, extended like those of the samples."""
-        return nearest(self._status(layout.STATUS_SCANS), self._next_scan)
+        return nearest(self._status[layout.STATUS_SCANS // 4], self._next_scan)
 
     def wait_s(self, scan: int) -> float:
         """How long from now until this scan is complete, by the nominal scan rate, s; 0 if it is."""
@@ -99,9 +110,9 @@ class RingReader:
 
     def trouble(self) -> HardwareError | None:
         """Why the firmware does not sample any more, or None if it does. Cheap enough to ask after every poll."""
-        state = self._status(layout.STATUS_STATE)
+        state = self._status[layout.STATUS_STATE // 4]
         if state == layout.STATE_FAULT:
-            return fault_error(self._status(layout.STATUS_FAULT))
+            return fault_error(self._status[layout.STATUS_FAULT // 4])
         if self._counts.heartbeat_age_s >= SILENT_S:
             return HardwareError("the PRU has stopped: its heartbeat does not move; load its firmware again")
         if state != layout.STATE_RUNNING:
@@ -110,11 +121,11 @@ class RingReader:
 
     def statistics(self) -> RingStatistics:
         """The counts so far, with the firmware's own as they are now."""
-        # tolist reads item by item, so each is one aligned word (see slots.copy_words).
-        status = self._words[layout.STATUS_OFFSET // 4 :][: layout.STATUS_BYTES // 4].tolist()
+        status = self._look()
         counts = vars(self._counts) | {
             "torn_copies": self._counts.torn_copies + self._events.torn,
             "sequence_errors": self._counts.sequence_errors + self._events.misplaced,
+            "counter_mismatches": self._clock.slips,
         }
         return RingStatistics(
             **counts,
@@ -122,12 +133,18 @@ class RingReader:
             **{name: status[word] for name, word in FIRMWARE_WORDS.items()},
         )
 
-    def _status(self, offset: int) -> int:
-        return int(self._words.item((layout.STATUS_OFFSET + offset) // 4))
+    def _look(self) -> list[int]:
+        """The words of the status. They are read one by one, from the first to the last, as aligned words."""
+        return self._status.tolist()
+
+    def _header(self, block: int) -> Header:
+        """The first words of what lies in a block's slot now: SEQ, FIRST_SCAN, COUNTER, EPOCH."""
+        start = layout.RING_OFFSET // 4 + block % len(self._blocks) * self._blocks.shape[1]
+        return self._memory[start : start + 4].tolist()
 
     def _ring_slots(self) -> Words:
-        count = self._status(layout.STATUS_RING_BLOCKS)
-        bytes_each = self._status(layout.STATUS_BLOCK_BYTES)
+        count = self._status[layout.STATUS_RING_BLOCKS // 4]
+        bytes_each = self._status[layout.STATUS_BLOCK_BYTES // 4]
         expected = layout.BLOCK_HEADER_BYTES + 2 * self._info.channels * EACH
         if bytes_each != expected or count < 2 or layout.RING_OFFSET + count * bytes_each > layout.SHARED_RAM_BYTES:
             raise HardwareError(
@@ -143,33 +160,70 @@ class RingReader:
 
     # ---- samples: how far ----
 
-    def _written(self) -> int:
-        """The firmware's count of samples as a number that does not wrap, none of an ADC that is being restarted."""
-        while True:
+    def _poll_samples(self, status: list[int]) -> list[SampleBlock]:
+        smooth = self._smooth(status)
+        if smooth is not None:
+            return [smooth]
+        while status[EPOCH_WORD] != self._epoch:
             # Were the epoch another than at the last look, the count could be from before the open block was given up.
-            written = nearest(self._words.item(SAMPLES_WORD), self._next)
-            epoch = self._words.item(EPOCH_WORD)
-            if epoch == self._epoch:
-                return written
-            self._epoch = epoch
-
-    def _poll_samples(self) -> list[SampleBlock]:
-        written = self._written()
+            self._epoch, self._calm = status[EPOCH_WORD], False
+            status = self._look()
+        written = nearest(status[SAMPLES_WORD], self._next)
         if written < self._next:
             self._go_back(written)
-        if written == self._next:
-            return []
+        return self._rough(status, written) if written > self._next else []
+
+    def _smooth(self, status: list[int]) -> SampleBlock | None:
+        """Everything new, if it continues what was read before and is good; None if it has to be looked at closely.
+
+        Args:
+            status: whose count of samples is good for its epoch.
+        """
+        if not self._calm or status[EPOCH_WORD] != self._epoch or status[SUBSTITUTED_WORD] != self._substituted:
+            return None
+        count = (status[SAMPLES_WORD] - self._next) % WRAP
+        block, inside = divmod(self._next, EACH)
+        rows = (inside + count + EACH - 1) // EACH  # blocks to read from
+        if not count or rows >= len(self._blocks):
+            return None
+        within = inside * self._info.decimation
+        to_newest = (
+            rows - 1
+        ) * self._scans_per_block - within  # scans from the next sample to the newest block's first
+        header = self._header(block + rows - 1)
+        expected = [(block + rows - 1) % WRAP, (self._next_scan + to_newest) % WRAP, header[2], self._epoch]
+        codes = copy_slots(self._data, block, rows).view(np.uint16).reshape(-1, self._info.channels)
+        passed = (self._status[SAMPLES_WORD] - self._next) % WRAP
+        round_ = (inside + passed) // EACH >= len(self._blocks)  # the writer is in the first block again
+        if header != expected or round_ or self._status[EPOCH_WORD] != self._epoch:
+            return None
+        first_scan, self._block = self._next_scan, header
+        counter = self._clock.see(self._epoch, first_scan + to_newest, header[2])
+        self._next += count
+        self._next_scan += count * self._info.decimation
+        self._counts.samples += count
+        return SampleBlock(
+            first_scan, codes[inside : inside + count], self._epoch, self._clock.before(counter, to_newest)
+        )
+
+    def _rough(self, status: list[int], written: int) -> list[SampleBlock]:
+        """What is new, block by block.
+
+        Args:
+            status: the look that told how much there is.
+            written: number after the last sample that is there.
+        """
         slots = len(self._blocks)
         # the slot after the open block's is the oldest that is whole; what was in the open block's is lost
         first = max(self._next // EACH, written // EACH - slots + 1)
         copies = copy_slots(self._blocks, first, -(-written // EACH) - first)
-        sure, epoch = written, self._epoch
-        again = self._written()
-        if self._epoch != epoch:  # the open block may have been given up and written anew under our hands
+        sure, again = written, self._look()
+        if again[EPOCH_WORD] != self._epoch:  # the open block may have been given up and written anew under our hands
             sure = written - (written - 1) % EACH - 1
             self._counts.torn_copies += 1
-        torn = min(max(0, again // EACH - slots + 1 - first), len(copies))
+        torn = min(max(0, nearest(again[SAMPLES_WORD], written) // EACH - slots + 1 - first), len(copies))
         self._counts.torn_copies += torn
+        self._substituted, self._calm = status[SUBSTITUTED_WORD], False
         left = copies[torn:]
         return self._cut(first + torn, left, sure) if len(left) and sure > self._next else []
 
@@ -182,7 +236,7 @@ class RingReader:
         beginning = self._next - self._next % EACH
         if not beginning <= written:
             raise HardwareError(RESTARTED)
-        self._next, self._block = beginning, []
+        self._next, self._block, self._calm = beginning, [], False
 
     # ---- samples: what ----
 
@@ -209,6 +263,7 @@ class RingReader:
                 blocks.append(block)
             row = last
         self._next, self._block = end, headers[row - 1][:4]
+        self._calm = bool(blocks) and blocks[-1].epoch == self._epoch and not blocks[-1].bad_scans
         return blocks
 
     def _end_of_run(self, headers: list[Header], start: int) -> int:
@@ -228,7 +283,7 @@ class RingReader:
             end += 1
         return end
 
-    def _joined(self, header: Header, start: int, codes: NDArray[np.uint16]) -> SampleBlock | None:
+    def _joined(self, header: Header, start: int, codes: Codes) -> SampleBlock | None:
         """One `SampleBlock` from samples that continue each other.
 
         Args:
@@ -249,8 +304,7 @@ class RingReader:
             counts.sequence_errors += 1
             return None
         block_scan = placed - within
-        counter = self._clock.extend(block_scan, counter)
-        counts.counter_mismatches += self._clock.slipped(epoch, block_scan, counter)
+        counter = self._clock.see(epoch, block_scan, counter)
         counts.samples += len(codes)
         if bad_scans and start // EACH != self._bad_block:
             self._bad_block = start // EACH
@@ -260,7 +314,7 @@ class RingReader:
             first_scan=placed,
             codes=codes,
             epoch=epoch,
-            counter=self._clock.after(counter, within),
+            counter=self._clock.before(counter, -within),
             lost_samples=self._account_gap(missing),
             bad_scans=bad_scans,
         )

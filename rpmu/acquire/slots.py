@@ -20,13 +20,13 @@ RESTARTED = "the PRU firmware was restarted while it was being read: restart the
 _ZERO = np.uint32(0)
 
 
-def copy_words(source: Words, target: Words) -> None:
-    """Copy words out of device memory, reading each as one aligned 32-bit word.
+def copy_words(source: Words) -> Words:
+    """A copy of words of device memory, each read as one aligned 32-bit word.
 
     A plain array copy may become memcpy, which is free to read bytes or to straddle words; device memory on ARM does
     not stand that. A calculation on typed items cannot become memcpy.
     """
-    np.bitwise_or(source, _ZERO, out=target)
+    return np.bitwise_or(source, _ZERO)
 
 
 def copy_slots(slots: Words, first: int, count: int) -> Words:
@@ -37,13 +37,11 @@ def copy_slots(slots: Words, first: int, count: int) -> Words:
         first: number of what lies in the first of them.
         count: how many, not more than there are.
     """
-    copies = np.empty((count, slots.shape[1]), np.uint32)
     start = first % len(slots)
-    before_end = min(count, len(slots) - start)
-    copy_words(slots[start : start + before_end], copies[:before_end])
-    if before_end < count:
-        copy_words(slots[: count - before_end], copies[before_end:])
-    return copies
+    beyond = start + count - len(slots)
+    if beyond <= 0:
+        return copy_words(slots[start : start + count])
+    return np.concatenate([copy_words(slots[start:]), copy_words(slots[:beyond])])
 
 
 class Slots:

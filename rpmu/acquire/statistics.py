@@ -92,6 +92,5 @@ class ReaderCounts:
     torn_copies: int = 0
     sequence_errors: int = 0
     events: int = 0
-    counter_mismatches: int = 0
     bad_blocks: int = 0
     heartbeat_age_s: float = 0.0

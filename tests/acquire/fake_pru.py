@@ -66,7 +66,7 @@ class FakePru:
         self.inside = 0  # samples in the open block, `scan` being the newest scan of the first of them
         self.epoch = 1
         self.lost_scans = 0
-        self.bad_scans = 0
+        self.bad_scans = self.substituted = 0
         self.adc_status = 0x402
         self.heartbeat = 0
         self._publish_constants()
@@ -146,6 +146,7 @@ class FakePru:
             header = (self.block & MASK, self.scan & MASK, self.counter_at(self.scan) & MASK, self.epoch)
             self.words[slot : slot + 4] = header
             yield
+        self.set_status(layout.STATUS_SUBSTITUTED, self.substituted + self.bad_scans)
         self.words[slot + layout.BLOCK_BAD_SCANS // 4] = self.bad_scans
         self.set_status(layout.STATUS_SCANS, scan)
         yield
@@ -163,6 +164,7 @@ class FakePru:
         self.words[slot + layout.BLOCK_LOST_SCANS // 4] = self.lost_scans
         self.block += 1
         self.scan += layout.BLOCK_SAMPLES * self.info.decimation
+        self.substituted += self.bad_scans
         self.inside = self.bad_scans = 0
         self.beat()
 

@@ -422,21 +422,27 @@ class Interleaver:
         for _ in self.writing:
             pass
 
-    def item(self, word):
+    def __getitem__(self, word):
         """In the place of the reader's look at one word of the status."""
-        value = self.pru.words.item(word)
+        value = self.pru.window[word]
         if self.advances:
             self.advance(self.advances.pop())
         return value
 
-    def copy(self, source, target):
-        flat_source, flat_target = source.reshape(-1), target.reshape(-1)
-        assert flat_source.base is not None, "a copy would hide what happens meanwhile"
-        assert flat_target.base is not None
-        for start in range(0, len(flat_source), 16):
-            flat_target[start : start + 16] = flat_source[start : start + 16]
+    def tolist(self):
+        """In the place of its look at all of them: word by word, and in this order."""
+        between = (layout.STATUS_SAMPLES_WRITTEN // 4, layout.STATUS_EPOCH // 4, layout.STATUS_BYTES // 4 - 1)
+        return [self[w] if w in between else self.pru.window[w] for w in range(layout.STATUS_BYTES // 4)]
+
+    def copy(self, source):
+        flat_source, target = source.reshape(-1), np.empty(source.shape, np.uint32)
+        assert flat_source.base is not None or source.shape[1] < self.pru.block_words
+        flat_target = target.reshape(-1)
+        for start in range(0, len(flat_target), 16):
+            flat_target[start : start + 16] = source.reshape(-1)[start : start + 16]
             if self.advances:
                 self.advance(self.advances.pop())
+        return target
 
 
 some_steps = st.one_of(st.integers(-3, 30), st.sampled_from([200, 300, 900]))  # four or five are a sample
@@ -458,7 +464,7 @@ some_steps = st.one_of(st.integers(-3, 30), st.sampled_from([200, 300, 900]))  #
 def test_any_interleaving_of_writer_and_reader(ring_blocks, block, actions):
     pru = FakePru(ring_blocks=ring_blocks, block=block, scan=2**32 - 5000, counter=2**32 - 9999)
     judge = Judge(pru, reader_of(pru))
-    judge.reader._words = steps = Interleaver(pru, [])
+    judge.reader._status = steps = Interleaver(pru, [])
     for action, argument in actions:
         if action == "write":
             steps.advance(argument)
@@ -471,7 +477,7 @@ def test_any_interleaving_of_writer_and_reader(ring_blocks, block, actions):
                 patch.setattr(slots, "copy_words", steps.copy)
                 judge.poll()
     steps.finish()
-    judge.reader._words = pru.words
+    steps.advances = []
     judge.settle()
 
 

@@ -7,12 +7,12 @@ import math
 import pytest
 
 from rpmu.errors import InputError
-from rpmu.timing import LockState, ReportTime, TimeCodes, TimeFacts, TimingSettings, status_word
+from rpmu.timing import LockState, ReportTime, TimeCodes, TimingSettings, status_word
 from rpmu.timing.codes import message_time_quality, pmu_time_quality, unlocked_time
 from rpmu.timing.nmea import parse
 from rpmu.timing.receiver_state import ReceiverState
 from rpmu.timing.states import Evidence, LockMachine
-from rpmu.timing.status import STATUS_BIT_NAMES
+from rpmu.timing.status import STATUS_BIT_NAMES, TimeFacts
 
 
 @pytest.mark.parametrize(
