@@ -1,6 +1,6 @@
 """Runs in the emulated target: the real daemon on a recording, with a PDC connected over TCP, counted.
 
-The daemon waits by `asyncio.sleep` and polls every 10 ms as on a board. What differs is the event loop's `select`: it
+The daemon waits by `Alarm` as on a board. What differs is the event loop's `select`: it
 does not wait but moves the simulated time on and lets the world go with it (ring, receiver, PDC), uncounted. So all
 that the process executes between two looks at the world is counted, asyncio included, and nothing else. What the
 kernel does in system calls is not part of the count.
@@ -147,6 +147,7 @@ async def run(job: dict[str, Any], case: dict[str, Any], world: World, config: A
     """The daemon, until the recording has been played as far as the case wants."""
     from rpmu import rooms
     from rpmu.acquire.gps_port import SerialGpsPort
+    from rpmu.alarm import Alarm
     from rpmu.c37118 import Command, CommandFrame
     from rpmu.daemon import Daemon
 
@@ -154,7 +155,7 @@ async def run(job: dict[str, Any], case: dict[str, Any], world: World, config: A
         world.reports += measurement.valid and measurement.time.codes.in_sync
 
     gps = SerialGpsPort(world.device)
-    daemon = Daemon(config, rooms.calibration(config), world.link, gps, asyncio.sleep, count_report)
+    daemon = Daemon(config, rooms.calibration(config), world.link, gps, Alarm, count_report)
     await daemon.start()
     world.pdc.connect(daemon.server.addresses[0][:2])
     world.pdc.setblocking(False)

@@ -4,7 +4,7 @@ A `PruLink` puts a firmware image into the PRU, starts and stops it, and shows i
 Sampler, ring reader and statistics are written once on top; remoteproc, UIO, the digital twin and a replayed
 recording are four implementations below. None opens anything before `load`, `start` or `window` is called.
 
-A link owns no clock: whoever waits for the PRU awaits a `Pace`, which is asyncio.sleep on a board and a step of the
+A link owns no clock: whoever waits for the PRU awaits a `Pace`, an `rpmu.alarm.Alarm` on a board and a step of the
 simulation on the twin.
 """
 

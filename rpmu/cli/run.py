@@ -17,6 +17,7 @@ from rpmu.acquire.gps_port import SerialGpsPort
 from rpmu.acquire.link import PruLink
 from rpmu.acquire.recording import Recorder
 from rpmu.acquire.replay import ReplayLink
+from rpmu.alarm import Alarm
 from rpmu.change_count import FILE, ChangeCount
 from rpmu.cli.running import add_for_option, on_hangup, run_until_told
 from rpmu.config import Config
@@ -148,7 +149,7 @@ async def _run_board(
     calibration = _calibration(config)
     changes = _change_count()
     daemon = Daemon(
-        config, calibration, link, gps, asyncio.sleep, recorder=recorder, open_gps=_open_gps, changes=changes
+        config, calibration, link, gps, Alarm, recorder=recorder, open_gps=_open_gps, changes=changes
     )
     notifier = Notifier()
     reloader = Reloader(daemon, loaded, lambda: _loaded(args), _calibration, notifier, needs_restart)

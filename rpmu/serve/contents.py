@@ -6,6 +6,8 @@ time analogs, then the status word with its named bits.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from rpmu.c37118 import (
     AnalogChannel,
     ConfigFrame,
@@ -108,20 +110,26 @@ def encoded_frame(stream: ConfigFrame, measurement: Measurement) -> bytes:
     Raises:
         InputError: the measurement does not fit the stream.
     """
+    time, (part,) = measurement.time, stream.layout.pmus
     usable = measurement.valid and not measurement.test_mode
-    time, rate, (part,) = measurement.time, stream.data_rate, stream.layout.pmus
     values = part.numbers(
         time.stat_bits if usable else time.stat_bits | DataError.TEST_OR_ABSENT << 14,
         measurement.phasors,
         measurement.frequency_hz,
         measurement.rocof_hz_per_s,
         measurement.analogs,
-        (measurement.status_word,) if stream.pmus[0].digitals else (),
+        (measurement.status_word,) if part.counts[2] else (),
     )
-    # The estimator's instants lie exactly on k/rate: dividing back gives the integer k, whatever the rounding of ns.
-    index = (2 * (measurement.time_ns % NS_PER_S) * max(rate, 1) + NS_PER_S) // (2 * NS_PER_S)
-    soc, fracsec = on_grid(time.soc, index, rate, stream.time_base)
+    carry, fracsec = _fraction(measurement.time_ns % NS_PER_S, stream.data_rate, stream.time_base)
     try:
-        return encode_data(stream, soc, fracsec, values, time.time_quality, stream.version)
+        return encode_data(stream, time.soc + carry, fracsec, values, time.time_quality, stream.version)
     except ValueError as error:
         raise InputError(f"{measurement} does not fit the stream's data frames: {error}") from error
+
+
+@lru_cache(maxsize=512)
+def _fraction(rest_ns: int, rate: int, time_base: int) -> tuple[int, int]:
+    """Whole second and FRACSEC of a report so many ns into a second; there are no more than `rate` of them."""
+    # The estimator's instants lie exactly on k/rate: dividing back gives the integer k, whatever the rounding of ns.
+    index = (2 * rest_ns * max(rate, 1) + NS_PER_S) // (2 * NS_PER_S)
+    return on_grid(0, index, rate, time_base)

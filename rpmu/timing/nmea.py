@@ -27,7 +27,8 @@ ROLLOVER_S = 1024 * 7 * 86_400
 UNIX_EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 MODES_WITHOUT_FIX = frozenset("NEMS")  # not valid, estimated, manual, simulator: none of them vouches for a PPS
 FIX_QUALITIES = frozenset({1, 2, 3, 4, 5, 9})  # GGA: autonomous, differential, PPS, RTK, float RTK, SBAS
-_SENTENCE = re.compile(rb"([A-Z][0-9A-Z]{2,9}(?:,[^*]*)?)\*([0-9A-Fa-f]{2})[ \t]*")
+_SENTENCE = re.compile(rb"([A-Z][0-9A-Z]{2,9}(?:,[ -)+-~]*)?)\*([0-9A-Fa-f]{2}) *")
+_BINARY = re.compile(rb"[^ -~]")
 _CLOCK = re.compile(r"(\d\d)(\d\d)(\d\d)(?:\.(\d{1,9}))?")
 
 
@@ -130,12 +131,10 @@ class SentenceSplitter:
         if self._line is None:
             return None
         line, self._line = bytes(self._line), None
-        if any(byte < 0x20 or byte > 0x7E for byte in line):
-            self._reject("binary")
-            return None
         match = _SENTENCE.fullmatch(line)
         if match is None:
-            self._reject("cut" if joined or b"*" in line else "no checksum")
+            cut = joined or b"*" in line
+            self._reject("binary" if _BINARY.search(line) else "cut" if cut else "no checksum")
             return None
         body, checksum = match[1], int(match[2], 16)
         if reduce(xor, body) != checksum:

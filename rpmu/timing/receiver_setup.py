@@ -117,9 +117,10 @@ class ReceiverSetup:
         """
         self._now_s += passed_s
         self._junk += len(data)
-        self._hear_ubx(data)
-        for body, _ in self._splitter.feed(data, 0):
-            self._hear(body)
+        if data:
+            self._hear_ubx(data)
+            for body, _ in self._splitter.feed(data, 0):
+                self._hear(body)
         if self._due and self._configure:
             return self._ask("the GPS receiver speaks at {} baud; asking it for our sentences")
         return self._time_passes()
@@ -157,7 +158,7 @@ class ReceiverSetup:
 
     def _hear_ubx(self, data: bytes) -> None:
         """A u-blox answers in binary, among the sentences."""
-        if not data or not self._tries:
+        if not self._tries:
             return
         answer = receiver.ubx_answer(self._tail + data)
         self._tail = data[-receiver.UBX_ANSWER_BYTES :]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import field
+from functools import cached_property
 
 from rpmu.timing.codes import MSG_TQ_WORDS, PMU_TQ_WORDS, UNLOCKED_TIME_WORDS
 from rpmu.timing.states import LockState
@@ -114,7 +115,7 @@ class ReportTime:
     leap_bits: int
     codes: TimeCodes
 
-    @property
+    @cached_property
     def time_quality(self) -> int:
         """The whole TIME_QUALITY byte."""
         return self.leap_bits | self.codes.msg_tq
@@ -124,7 +125,7 @@ class ReportTime:
         """MSG_TQ, bits 3-0 of TIME_QUALITY."""
         return self.codes.msg_tq
 
-    @property
+    @cached_property
     def stat_bits(self) -> int:
         """Bits 13 and 8-4 of STAT, in place."""
         return self.codes.stat_bits
