@@ -306,15 +306,32 @@ def test_a_slip_between_blocks_of_one_poll_is_seen(scans):
     assert reader.statistics().counter_mismatches == 1
 
 
-def test_scan_numbers_that_jump_while_the_counter_does_not():
+@pytest.mark.parametrize("polls_before", [0, 2])
+def test_scan_numbers_that_jump_while_the_counter_does_not(polls_before):
     pru = FakePru()
     reader = reader_of(pru)
+    for _ in range(polls_before):
+        pru.write_blocks(2)
+        reader.poll()
     pru.write_blocks(2)
     pru.scan += 5
     pru.first_scan += 5
     pru.write_blocks(2)
     assert [block.lost_samples for block in reader.poll()] == [0, 1]
     assert reader.statistics().counter_mismatches == 1
+
+
+def test_a_newest_block_of_another_number_is_looked_at_closely():
+    pru = FakePru()
+    judge = Judge(pru, reader_of(pru))
+    for _ in range(2):
+        pru.write_blocks(2)
+        judge.poll()
+    pru.write_samples(64 + 10)
+    pru.words[pru._slot] = 77
+    (block,) = judge.poll()
+    assert len(block.codes) == 64
+    assert judge.reader.statistics().sequence_errors == 1
 
 
 def test_a_slot_with_another_block_is_lost_and_counted():
@@ -495,9 +512,13 @@ def test_an_interleaved_copy_is_torn_and_counted():
     assert counts.torn_copies > 0
 
 
-def test_a_block_given_up_under_the_copy_is_left_to_the_next_poll():
+@pytest.mark.parametrize("polls_before", [0, 2])
+def test_a_block_given_up_under_the_copy_is_left_to_the_next_poll(polls_before):
     pru = FakePru()
     judge = Judge(pru, reader_of(pru))
+    for _ in range(polls_before):
+        pru.write_blocks(2)
+        judge.poll()
     pru.write_samples(64 + 20)
     steps = Interleaver(pru, [-3])
     with pytest.MonkeyPatch.context() as patch:
