@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from rpmu.acquire import layout
 from rpmu.acquire.blocks import AcquisitionInfo, PpsEvent, SampleBlock
-from rpmu.acquire.extend import WRAP, CounterClock, nearest
+from rpmu.acquire.extend import HALF, WRAP, CounterClock, nearest
 from rpmu.acquire.faults import fault_error
 from rpmu.acquire.slots import RESTARTED, Slots, Words, copy_slots
 from rpmu.acquire.statistics import FIRMWARE_WORDS, ReaderCounts, RingStatistics
@@ -102,7 +102,8 @@ class RingReader:
 
     def wait_s(self, scan: int) -> float:
         """How long from now until this scan is complete, by the nominal scan rate, s; 0 if it is."""
-        return max(0, scan - self.newest_scan()) / self._scan_rate_hz
+        ahead = (scan - self._status[layout.STATUS_SCANS // 4]) % WRAP
+        return ahead / self._scan_rate_hz if ahead < HALF else 0.0
 
     def counter_at(self, scan: int) -> int | None:
         """The counter, without its wraps, at a scan by its low 32 bits; None before the first block."""

@@ -14,7 +14,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 from datetime import date
-from functools import reduce
+from functools import lru_cache, reduce
 from operator import xor
 from typing import Any
 
@@ -200,19 +200,29 @@ def parse(body: str, scan: int, not_before: int = 0) -> Sentence:
         return Sentence(address, "P", scan, tuple(fields), **(_pubx(fields) if address == "PUBX" else {}))
     talker, kind = address[:-3], address[-3:]
     reader = {"RMC": _rmc, "GGA": _gga, "GSA": _gsa, "ZDA": _zda}.get(kind)
-    found = reader(_named(body), not_before) if reader and len(talker) == 2 else {}
+    found = reader(_named(address, fields), not_before) if reader and len(talker) == 2 else {}
     return Sentence(kind, talker, scan, tuple(fields), **found)
 
 
-def _named(body: str) -> dict[str, str]:
+def _named(address: str, fields: list[str]) -> dict[str, str]:
     """The raw fields under the names that pynmea2 gives them, or "field11" and so on; missing ones are empty."""
+    names = list(_field_names(address))
+    names += [f"field{i}" for i in range(len(names), len(fields))]
+    return dict.fromkeys(names, "") | dict(zip(names, fields, strict=False))
+
+
+@lru_cache(maxsize=32)
+def _field_names(address: str) -> tuple[str, ...]:
+    """What pynmea2 calls the fields of such a sentence: the same for every one, and dear to ask for.
+
+    Raises:
+        ValueError: it knows no such sentence.
+    """
     try:
-        message = pynmea2.parse("$" + body, check=False)
+        message = pynmea2.parse(f"${address},", check=False)
     except pynmea2.ParseError as error:
         raise ValueError(str(error)) from None
-    names = [field[1] for field in message.fields]
-    names += [f"field{i}" for i in range(len(names), len(message.data))]
-    return dict.fromkeys(names, "") | dict(zip(names, message.data, strict=False))
+    return tuple(field[1] for field in message.fields)
 
 
 def _rmc(raw: dict[str, str], not_before: int) -> dict[str, Any]:
