@@ -12,6 +12,8 @@ from collections.abc import Callable, Generator
 from contextvars import Context
 from typing import Any
 
+Callback = Callable[["Alarm"], object]
+
 
 class Alarm:
     """Awaited once, it ends after some seconds: a `rpmu.acquire.link.Pace`.
@@ -26,7 +28,7 @@ class Alarm:
         self._seconds = seconds
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
-        self._wake: Callable[[], object] | None = None
+        self._wake: tuple[Callback, Context | None] | None = None
         self._cancelled = False
 
     def __await__(self) -> Generator[Alarm, None, None]:
@@ -38,10 +40,11 @@ class Alarm:
         """The loop that it belongs to."""
         return self._loop
 
-    def add_done_callback(self, callback: Callable[[Alarm], object], *, context: Context | None = None) -> None:
+    def add_done_callback(self, callback: Callback, *, context: Context | None = None) -> None:
         """Called by the task that awaits; now time runs."""
-        self._timer = self._loop.call_later(self._seconds, callback, self, context=context)
-        self._wake = lambda: self._loop.call_soon(callback, self, context=context)
+        loop = self._loop
+        self._timer = loop.call_at(loop.time() + self._seconds, callback, self, context=context)
+        self._wake = callback, context
 
     def cancel(self, msg: Any = None) -> bool:
         """Called by the task when it is cancelled: end at once."""
@@ -50,7 +53,8 @@ class Alarm:
             return False
         self._timer.cancel()
         self._cancelled = True
-        self._wake()
+        callback, context = self._wake
+        self._loop.call_soon(callback, self, context=context)
         return True
 
     def result(self) -> None:

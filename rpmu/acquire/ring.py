@@ -30,6 +30,7 @@ from rpmu.errors import HardwareError
 __all__ = ["RingReader", "RingStatistics"]
 
 SILENT_S = 0.5  # of waiting without a heartbeat, which beats every millisecond
+RING_WORD = layout.RING_OFFSET // 4
 HEADER_WORDS = layout.BLOCK_HEADER_BYTES // 4
 EACH = layout.BLOCK_SAMPLES
 STATUS_WORDS = layout.STATUS_BYTES // 4
@@ -63,7 +64,9 @@ class RingReader:
         self._ticks_per_block = round(self._scans_per_block * info.counter_ticks_per_scan)
         self._half_scan_ticks = round(info.counter_ticks_per_scan / 2)
         self._blocks = self._ring_slots()
+        self._slots, self._words_each = self._blocks.shape
         self._data = self._blocks[:, HEADER_WORDS:]
+        self._decimation = info.decimation
         self._events = self._event_slots()
         status = self._look()
         self._epoch = status[EPOCH_WORD]
@@ -140,7 +143,7 @@ class RingReader:
 
     def _header(self, block: int) -> Header:
         """The first words of what lies in a block's slot now: SEQ, FIRST_SCAN, COUNTER, EPOCH."""
-        start = layout.RING_OFFSET // 4 + block % len(self._blocks) * self._blocks.shape[1]
+        start = RING_WORD + block % self._slots * self._words_each
         return self._memory[start : start + 4].tolist()
 
     def _ring_slots(self) -> Words:
@@ -185,27 +188,25 @@ class RingReader:
         count = (status[SAMPLES_WORD] - self._next) % WRAP
         block, inside = divmod(self._next, EACH)
         rows = (inside + count + EACH - 1) // EACH  # blocks to read from
-        if not count or rows >= len(self._blocks):
+        if not count or rows >= self._slots:
             return None
-        within = inside * self._info.decimation
-        to_newest = (
-            rows - 1
-        ) * self._scans_per_block - within  # scans from the next sample to the newest block's first
-        header = self._header(block + rows - 1)
-        expected = [(block + rows - 1) % WRAP, (self._next_scan + to_newest) % WRAP, header[2], self._epoch]
+        # From the next sample to the first one of the newest block, and where that must be.
+        apart = (rows - 1) * self._scans_per_block - inside * self._decimation
+        newest, newest_scan = block + rows - 1, self._next_scan + apart
+        number, scan, counter, epoch = header = self._header(newest)
         codes = copy_slots(self._data, block, rows).view(np.uint16).reshape(-1, self._info.channels)
-        passed = (self._status[SAMPLES_WORD] - self._next) % WRAP
-        round_ = (inside + passed) // EACH >= len(self._blocks)  # the writer is in the first block again
-        if header != expected or round_ or self._status[EPOCH_WORD] != self._epoch:
+        written = (self._status[SAMPLES_WORD] - self._next) % WRAP
+        came_round = (inside + written) // EACH >= self._slots
+        if came_round or not epoch == self._epoch == self._status[EPOCH_WORD]:
             return None
+        if number != newest % WRAP or scan != newest_scan % WRAP:
+            return None
+        counter = self._clock.see(epoch, newest_scan, counter)
         first_scan, self._block = self._next_scan, header
-        counter = self._clock.see(self._epoch, first_scan + to_newest, header[2])
         self._next += count
-        self._next_scan += count * self._info.decimation
+        self._next_scan += count * self._decimation
         self._counts.samples += count
-        return SampleBlock(
-            first_scan, codes[inside : inside + count], self._epoch, self._clock.before(counter, to_newest)
-        )
+        return SampleBlock(first_scan, codes[inside : inside + count], epoch, self._clock.before(counter, apart))
 
     def _rough(self, status: list[int], written: int) -> list[SampleBlock]:
         """What is new, block by block.
@@ -214,7 +215,7 @@ class RingReader:
             status: the look that told how much there is.
             written: number after the last sample that is there.
         """
-        slots = len(self._blocks)
+        slots = self._slots
         # the slot after the open block's is the oldest that is whole; what was in the open block's is lost
         first = max(self._next // EACH, written // EACH - slots + 1)
         copies = copy_slots(self._blocks, first, -(-written // EACH) - first)

@@ -148,9 +148,7 @@ async def _run_board(
     link, gps = _hardware(config)
     calibration = _calibration(config)
     changes = _change_count()
-    daemon = Daemon(
-        config, calibration, link, gps, Alarm, recorder=recorder, open_gps=_open_gps, changes=changes
-    )
+    daemon = Daemon(config, calibration, link, gps, Alarm, recorder=recorder, open_gps=_open_gps, changes=changes)
     notifier = Notifier()
     reloader = Reloader(daemon, loaded, lambda: _loaded(args), _calibration, notifier, needs_restart)
     try:
