@@ -56,13 +56,14 @@ class ReportClock:
         reporting_rate: reports per second; negative: seconds per report.
         numerator: seconds per `denominator` reports.
         denominator: reports per `numerator` seconds.
+        places_ns: UTC, ns, of the first `denominator` reports.
     """
 
     reporting_rate: int
     numerator: int = field(init=False)
     denominator: int = field(init=False)
     _numerator_ns: int = field(init=False, repr=False)
-    _places_ns: tuple[int, ...] = field(init=False, repr=False)
+    places_ns: tuple[int, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         numerator, denominator = max(1, -self.reporting_rate), max(1, self.reporting_rate)
@@ -70,12 +71,12 @@ class ReportClock:
         object.__setattr__(self, "denominator", denominator)
         object.__setattr__(self, "_numerator_ns", numerator * NS)
         places = tuple((2 * i * numerator * NS + denominator) // (2 * denominator) for i in range(denominator))
-        object.__setattr__(self, "_places_ns", places)  # of the reports in the first `numerator` seconds
+        object.__setattr__(self, "places_ns", places)
 
     def time_ns(self, k: int) -> int:
         """UTC, ns, of report k, rounded on its own."""
         periods = k // self.denominator
-        return periods * self._numerator_ns + self._places_ns[k - periods * self.denominator]
+        return periods * self._numerator_ns + self.places_ns[k - periods * self.denominator]
 
     def after(self, time_ns: int) -> int:
         """The first report at or after a UTC instant."""

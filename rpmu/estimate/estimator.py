@@ -65,6 +65,7 @@ class Estimator:
         self._rate_ratio = 1.0  # true sample rate / nominal sample rate
         self._delay_ns = kernel.delay_s * 1e9
         self._nominal_ns_per_index = 1e9 / settings.sample_rate_hz
+        self._period = 0, 0  # report on a whole second and its UTC, ns: the newest that a report was found from
         self._next_index: int | None = None
         self._map: TimeMap | None = None
         self._last_map: TimeMap | None = None
@@ -211,7 +212,11 @@ class Estimator:
 
     def _report(self, k: int, start: int, shift: float) -> Report:
         """Measure one report; one whose samples are not there any more is invalid."""
-        time_ns = self._clock.time_ns(k)
+        place = k - self._period[0]
+        if not 0 <= place < self._denominator:
+            self._period = k - k % self._denominator, self._clock.time_ns(k - k % self._denominator)
+            place = k - self._period[0]
+        time_ns = self._period[1] + self._clock.places_ns[place]
         if start < self._history.first:
             return invalid_report(time_ns, self._channels)
         window = self._history.window(start, self._length)
@@ -219,7 +224,7 @@ class Estimator:
         if one is None:
             return invalid_report(time_ns, self._channels)
         phasors, frequency, rocof = one
-        turn = self._turns[k % self._denominator]
+        turn = self._turns[place]
         return build_report(time_ns, [phasor * turn for phasor in phasors], frequency, rocof, self._phases)
 
     def _reports(self, windows: list[Window]) -> Reports:

@@ -168,7 +168,10 @@ class GroupReader:
         self.channels = channels
         self._weights = [channel.weight for channel in channels]
         places = [(i, channel.skew_s, channel.sensitivity) for i, channel in enumerate(channels)]
-        self._members = [(k, [place for place in places if channels[place[0]].kind == k]) for k in range(len(curves))]
+        self._members = [  # of each kind: where its curves lie, and the channels that have it
+            (slice(9 * k, 9 * k + 6), [place for place in places if channels[place[0]].kind == k])
+            for k in range(len(curves))
+        ]
         lead = curves[0]
         reach = 2 * pi * lead.reach_raw
         raw = nodes(reach)
@@ -227,8 +230,8 @@ class GroupReader:
         bend = c.conjugate()
         phasors: list[Number] = [0j] * len(self.channels)
         e = scale - 1  # parts per million, so a term of first order in it is exact to parts per billion
-        for kind, members in self._members:
-            g0, g1, i00, i10, i11, i12 = own[9 * kind : 9 * kind + 6]
+        for curves, members in self._members:
+            g0, g1, i00, i10, i11, i12 = own[curves]
             gain = g0 + g1 * u
             for i, skew_s, sensitivity in members:
                 p0, late = rows[3 * i], shift_s + skew_s * scale
