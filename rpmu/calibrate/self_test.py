@@ -30,11 +30,30 @@ QUIET_S, SETTLE_S = 1.0, 0.8
 LIVE_COUNTS = 10.0  # RMS about the mean, of an outlet that is not dead
 PARTS = 10  # of the quiet second, whose means show how well the mid-scale is known
 TONES_OF_F0 = (0.081, 0.137, 0.311)  # their harmonics do not meet
-# k = 2: what the RC pole's tolerance and the converter's non-linearity do, beyond the harmonics' scatter; of f0 and Q,
-# and of the delay in periods of f0 (tests/calibrate/study.py)
-MODEL_PERCENT, MODEL_PERIODS = 0.2, 2.9e-4
 SHIFT_SHARE = 0.02  # k = 2: what two resistors of 1 % and the mid-scale's divider do to what R7 adds to it
 Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class Beyond:
+    """What the harmonics' scatter does not show: the converter's non-linearity, and the RC pole's tolerance (k = 2).
+
+    It bends all harmonics of a wave together. The figures are those of 200 simulated units (tests/calibrate/study.py).
+
+    Attributes:
+        f0_percent: of the corner.
+        q_percent: of the quality factor.
+        periods: of the delay, in periods of the corner.
+    """
+
+    f0_percent: float
+    q_percent: float
+    periods: float
+
+
+BEYOND = Beyond(0.13, 0.067, 2.55e-4)
+BEYOND_LOW_CORNER = Beyond(0.115, 0.14, 2.1e-4)  # most harmonics lie above it and are weak
+LOW_CORNER_HZ = 300.0
 
 
 @dataclass(frozen=True)
@@ -198,6 +217,7 @@ def evaluate(
     Raises:
         InputError: the tone does not arrive, or the harmonics contradict each other.
     """
+    beyond = BEYOND_LOW_CORNER if profile.f0_hz < LOW_CORNER_HZ else BEYOND
     by_record = [responses(record, info, profile, tone_v) for record in records]
     found: list[Found] = []
     for i, name in enumerate(names):
@@ -206,7 +226,7 @@ def evaluate(
         if fit.polarity < 0:
             raise InputError(f"{name}: the tone comes through upside down: R7 is not at the filter's node")
         front_end = fit.front_end
-        delay_s, u_delay_s = front_end.delay_s, hypot(fit.u_delay_s, MODEL_PERIODS / front_end.f0_hz)
+        delay_s, u_delay_s = front_end.delay_s, hypot(fit.u_delay_s, beyond.periods / front_end.f0_hz)
         found.append(
             Found(
                 name,
@@ -217,8 +237,8 @@ def evaluate(
                 rests[i].counts,
                 noise[i],
                 front_end.gain / profile.tone_gain,
-                hypot(fit.u_f0_percent, MODEL_PERCENT),
-                hypot(fit.u_q_percent, MODEL_PERCENT),
+                hypot(fit.u_f0_percent, beyond.f0_percent),
+                hypot(fit.u_q_percent, beyond.q_percent),
                 u_delay_s,
                 hypot(found[0].u_delay_s, u_delay_s) if found else 0.0,
                 rests[i].u_counts,

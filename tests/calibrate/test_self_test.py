@@ -20,7 +20,7 @@ from rpmu.calibrate.profile import FOLDERS, load_profile
 from rpmu.calibrate.pwm import SquareWave, find_pwm
 from rpmu.calibrate.readings import Base
 from rpmu.calibrate.record import Reference
-from rpmu.calibrate.self_test import MODEL_PERCENT, Found, self_test
+from rpmu.calibrate.self_test import Found, self_test
 from rpmu.calibrate.tested import after_self_test, moved
 from rpmu.calibrate.tones import ToneRecord, Wave, find_wave, responses, with_jumper, without_jumper
 from rpmu.cli import calibrate_self_test
@@ -58,8 +58,8 @@ def test_a_unit_off_the_line(tmp_path):
     unit = unit_of(PROFILE, 2)
     (found,) = on_the_twin(tmp_path, 2)
     assert abs(unit.profile.f0_hz / PROFILE.f0_hz - 1) > 0.01, "it is off"
-    assert found.f0_hz == pytest.approx(unit.profile.f0_hz, rel=0.01 * MODEL_PERCENT)
-    assert found.q == pytest.approx(unit.profile.q, rel=0.01 * MODEL_PERCENT)
+    assert found.f0_hz == pytest.approx(unit.profile.f0_hz, rel=0.01 * found.u_f0_percent)
+    assert found.q == pytest.approx(unit.profile.q, rel=0.01 * found.u_q_percent)
     assert found.delay_s == pytest.approx(built_delay_s(unit), abs=found.u_delay_s)
     short = self_tested(unit, PROFILE)
     assert found.f0_hz == pytest.approx(short.f0_hz, rel=5e-4), "the study's short cut says the same"

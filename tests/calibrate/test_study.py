@@ -23,6 +23,7 @@ from tests.calibrate.study import (
     GENERATOR,
     PAGE,
     PROCEDURES,
+    TESTED_PROFILES,
     UNSEEN,
     coverage,
     level_coverage,
@@ -90,13 +91,14 @@ def test_the_page_is_the_study_of_200_units():
 
 
 def test_a_self_test_is_as_good_as_it_says():
-    """Four units; the full study has 40, and 8 of the 100 Hz design."""
-    tested = [try_unit(number, "reference-a-120v") for number in range(1, 5)]
-    for one in tested:
-        assert np.all(np.abs(one.error) <= one.stated), "0.2 % of f0 and Q, 0.3 us"
-    assert max(abs(one.error[0]) for one in tested) > 0.01, "there is something to state"
-    assert max(one.stated[0] for one in tested) < 0.25
-    assert "4 units" in self_test_table(tested)
+    """Four units of a design; the full study has 200, and its page is held to 93 to 97 %."""
+    for profile in TESTED_PROFILES:
+        tested = [try_unit(number, profile) for number in range(1, 5)]
+        for one in tested:
+            assert np.all(np.abs(one.error) <= 1.5 * np.array(one.stated))
+        assert max(abs(one.error[0]) for one in tested) > 0.01, "there is something to state"
+        assert max(one.stated[0] for one in tested) < 0.15
+        assert "4 units" in self_test_table(tested)
 
 
 def test_tables_and_plot_can_be_written(found, tmp_path):
