@@ -100,7 +100,8 @@ class Machine:
         words += ["-no-reboot", "-monitor", "none", "-kernel", str(kernel), "-initrd", str(initramfs)]
         words += ["-append", APPEND, "-serial", f"unix:{self.folder}/serial,server=on,wait=off"]
         for number, disk in enumerate(disks):
-            words += ["-drive", f"if=none,id=d{number},format=raw,file={disk},cache=writeback"]
+            # "unsafe": what the guest has flushed waits in this machine's memory, where a killed emulator leaves it
+            words += ["-drive", f"if=none,id=d{number},format=raw,file={disk},cache=unsafe"]
             words += ["-device", f"virtio-blk-device,drive=d{number}"]
         words += ["-netdev", f"user,id=n,restrict=on,{forward}", "-device", "virtio-net-device,netdev=n"]
         return [*words, "-device", "virtio-rng-device"]

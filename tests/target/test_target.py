@@ -282,7 +282,8 @@ def test_a_power_cut_in_the_middle_of_two_changes(board, packages):
     awaits_confirmation(board)
     update = board.started("update", publish(board, packages["next"]))
     look = "cat /var/lib/rpmu-update/state.json"
-    until("dpkg to work", lambda: json.loads(board.machine.check(look))["phase"] == INSTALLING)
+    at_work = f"grep -q {INSTALLING} /var/lib/rpmu-update/state.json && pgrep -x dpkg"
+    until("dpkg to work", lambda: board.machine.run(at_work).code == 0, pause_s=1.0)
     board.machine.cut_power()
     for process in (change, update):
         process.communicate(timeout=PATIENCE_S)
