@@ -27,7 +27,9 @@ def test_noise_behind_the_converter(task, fe_hz, rfe_hz_per_s):
     assert rfe_hz_per_s / 50 < rfe < rfe_hz_per_s
 
 
-@pytest.mark.parametrize("task", [Task(60, "P", 60), Task(60, "M", 60)], ids=lambda task: task.name)
+@pytest.mark.parametrize(
+    "task", [Task(60, "P", 60), Task(60, "P", 120), Task(60, "M", 60), Task(50, "M", 100)], ids=lambda task: task.name
+)
 @pytest.mark.parametrize("name", ["1khz", "100hz"])
 def test_no_cell_loses_a_fifth_of_its_margin_through_a_front_end(task, name):
     too_much = [(r.test, r.metric, round(loss, 2)) for r, loss in losses(task, name) if loss > LOSS]

@@ -27,6 +27,24 @@ def test_every_limit_is_met_behind_the_converter_and_the_100_hz_front_end(task):
     assert min(r.margin for r in results) > 1.2, "the aim at 120/s"
 
 
+@pytest.mark.parametrize("task", [Task(60, "P", 60), Task(50, "P", 50)], ids=lambda task: task.name)
+def test_every_limit_is_met_at_a_tenth_of_the_voltage(task):
+    results = run_steady(Setup(task, CHAINS["adc-10"]), thin=True)
+    assert {r.test for r in results} >= {"frequency", "harmonics", "AM", "PM", "ramp"}
+    missed = [r for r in results if not r.passed]
+    assert not missed, missed
+
+
+@pytest.mark.parametrize(
+    "task", [Task(60, "M", 60), Task(60, "M", 120), Task(50, "M", 100)], ids=lambda task: task.name
+)
+def test_phase_modulation_keeps_its_margin_of_ten(task):
+    w = task.modulation_hz
+    errors = Setup(task, CHAINS["ideal"]).errors(signals.modulated(task.nominal_hz, w, ka=0.1), (0.0, 2.0))
+    for worst, limit in zip((errors.tve, errors.fe, errors.rfe), steady_limits(task, "PM"), strict=True):
+        assert worst.max() < limit / 10
+
+
 @pytest.mark.parametrize("factor", [0.95, 1.05])
 @pytest.mark.parametrize("name", ["f0_hz", "q"])
 def test_the_front_end_that_a_certificate_names_is_undone(name, factor):
