@@ -71,6 +71,12 @@ class AdcReference:
         self._periods = min(self._periods + 1, PERIODS)
         self.factor += (self._seen - self.factor) / self._periods
 
+    def follow(self, before: AdcReference) -> None:
+        """Go on from what was seen on the same input, however it was sampled and whatever was reckoned with."""
+        scale = before._assumed_v / self._assumed_v * self._reference_v / before._reference_v
+        self.factor, self._seen = before.factor * scale if before._periods else 1.0, before._seen * scale
+        self._periods = before._periods
+
     @property
     def _trusted(self) -> bool:
         return abs(self._seen - 1.0) <= PLAUSIBLE

@@ -319,7 +319,8 @@ class Daemon:
                 log.warning("the time has to be found anew: %s", error)
             else:
                 self._earlier, self._current = self._earlier.plus(before), run
-                run.pipeline.follows_a_run(max(self._last_ns or 0, (due.due_ns or 0) - 1) if flows else None)
+                last_ns = max(self._last_ns or 0, (due.due_ns or 0) - 1) if flows else None
+                run.pipeline.follows_a_run(before.pipeline, run.channels_of(before), last_ns)
                 return
         self._take_over(due)
         self._earlier = self._earlier.plus(before)

@@ -47,6 +47,11 @@ class Run:
     pipeline: Pipeline
     host_time: HostTime | None
 
+    def channels_of(self, before: Run) -> list[int | None]:
+        """For each channel the number of the one that had the same input in another run; None for none."""
+        inputs = before.settings.ain
+        return [inputs.index(ain) if ain in inputs else None for ain in self.settings.ain]
+
 
 @dataclass(frozen=True)
 class Pending:

@@ -61,7 +61,8 @@ class DaemonStatus:
         receiver: what is known of the GPS receiver as a partner; None without one.
         reports: measurements made.
         invalid_reports: of them, marked invalid.
-        pru_restarts: times the firmware had to be started again; `time` and `ring` count from the last one ...
+        pru_restarts: times that the firmware failed and had to be loaded again; `time` counts from the last one, and
+            `ring` from the last start of the sampling, for whatever reason ...
         lost_before_restart: ... and this is what was lost in the ring before it.
         reference: what the converter's reference channel says, if there is one.
         warmed_by_k: how much warmer than at its calibration the front end is, where a sensor is read.

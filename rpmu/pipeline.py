@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import cmath
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -172,12 +172,19 @@ class Pipeline:
         """The firmware had to be started again, and this is the first run after it."""
         self._health = replace(self._health, fault_until=round(PRU_FAULT_S * float(self._info.sample_rate_hz)))
 
-    def follows_a_run(self, last_ns: int | None) -> None:
+    def follows_a_run(self, before: Pipeline, channels: Sequence[int | None], last_ns: int | None) -> None:
         """The time goes on from a run before: what it and this one could not measure between them is a gap.
 
         Args:
+            before: what measured in that run. Mid-scale and supply of the converter are what they were there.
+            channels: for each channel here, which one there has the same input; None for none.
             last_ns: just after this instant the first report is due; None if none is due before there are samples.
         """
+        self._offset.follow(
+            before._offset, channels[: self._channels], before._info.counts_per_code / self._info.counts_per_code
+        )
+        if self.reference is not None and before.reference is not None and channels[-1] == before._info.channels - 1:
+            self.reference.follow(before.reference)
         self._health = replace(self._health, gap_until=self._window)
         if last_ns is not None:
             self.estimator.begin_at(last_ns + 1)

@@ -9,6 +9,7 @@ of the signal and would step by as much every second (measured: 1 mHz each time)
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -36,9 +37,10 @@ class OffsetTracker:
         self.offset: NDArray[np.float64] = np.broadcast_to(np.asarray(start, np.float64), channels)[:, None].copy()
         self.u_offset: NDArray[np.float64] = np.full((channels, 1), np.inf)
         self._variance: NDArray[np.float64] = np.zeros((channels, 1))
-        self._share = 1.0  # of the variance of one second that the average has: the sum of its weights squared
+        # Of the variance of one second that the average has: the sum of its weights squared.
+        self._share: NDArray[np.float64] = np.ones((channels, 1))
         self._period = round(PERIOD_S * sample_rate_hz)
-        self._seconds = 0
+        self._seconds: NDArray[np.int64] = np.zeros((channels, 1), np.int64)  # that the average is of
         self._sums: NDArray[np.int64] = np.zeros(channels, np.int64)  # of the second so far,
         self._waiting: list[NDArray[Any]] = []  # but for these blocks
         self._count = 0
@@ -68,13 +70,30 @@ class OffsetTracker:
 
     def _average(self, mean: NDArray[np.float64]) -> None:
         """Take in the mean of one more second; the first takes the place of what was assumed."""
-        self._seconds = n = min(self._seconds + 1, SECONDS)
+        self._seconds = n = np.minimum(self._seconds + 1, SECONDS)
         away = mean - self.offset
         self.offset = self.offset + away / n
-        if n > 1:
-            self._variance = (1 - 1 / n) * (self._variance + away * away / n)
-            self._share = (1 - 1 / n) ** 2 * self._share + 1 / n**2
-            self.u_offset = 2 * np.sqrt(self._variance * self._share / (1 - self._share))
+        # Of the first second alone, n = 1, there is no variance yet: it comes out as 0, and its share as 1.
+        self._variance = (1 - 1 / n) * (self._variance + away * away / n)
+        self._share = (1 - 1 / n) ** 2 * self._share + 1 / n**2
+        known = n > 1
+        left = np.where(known, 1 - self._share, 1.0)
+        self.u_offset = np.where(known, 2 * np.sqrt(self._variance * self._share / left), np.inf)
+
+    def follow(self, before: OffsetTracker, channels: Sequence[int | None], scale: float) -> None:
+        """Go on from what another tracker has learned.
+
+        Args:
+            before: the other one.
+            channels: for each channel here, which one there it is; None or beyond those there for none.
+            scale: units here in a unit there.
+        """
+        for here, there in enumerate(channels):
+            if there is not None and there < len(before.offset):
+                self.offset[here] = before.offset[there] * scale
+                self.u_offset[here] = before.u_offset[there] * scale
+                self._variance[here] = before._variance[there] * scale**2
+                self._share[here], self._seconds[here] = before._share[there], before._seconds[there]
 
     def restart(self) -> None:
         """Samples are missing: start the second over."""

@@ -72,6 +72,17 @@ def test_the_full_scale_by_a_known_voltage():
     assert (before.factor, before.status.trusted) == (1.0, False)
 
 
+def test_another_run_goes_on_with_it():
+    found = AdcReference(1.25, 1.75, 2.0, 500.0)
+    found.follow(fed(2844))
+    assert found.status.full_scale_v == pytest.approx(1.25 * 4096 / 2844)
+    assert found.factor == pytest.approx(1.25 * 4096 / 2844 / 1.75)
+    doubted = AdcReference(1.25, 1.75, 2.0, 500.0)
+    doubted.follow(fed(2000))
+    assert doubted.factor == 1.0
+    assert not doubted.status.trusted
+
+
 @pytest.mark.parametrize("counts", [0, 3, 2000, 4095])
 def test_a_loose_wire_is_not_believed(counts):
     found = fed(counts)

@@ -17,6 +17,7 @@ from rpmu.daemon_status import DaemonStatus
 from rpmu.errors import HardwareError, InputError
 from rpmu.pdc import PdcClient
 from rpmu.twin.pacing import MAX_SPEED, Pacer
+from rpmu.twin.pruss import AdcErrors
 from rpmu.twin.pty_port import PtyPort
 from rpmu.twin.world import Twin, TwinSettings
 from tests.e2e.rig import START_NS, configuration
@@ -300,6 +301,22 @@ def test_other_channels_and_inputs_come_and_go_and_the_pdc_sees_the_time_locked_
     assert {len(pmu.phasors) for pmu in good} == {1, 4}
     assert all(abs(abs(phasor) - 120) < 0.05 for pmu in good for phasor in pmu.phasors)
     assert max(abs(pmu.frequency_hz - 60) for pmu in good) < 2e-3
+
+
+def test_the_converters_supply_and_mid_scale_are_known_after_a_new_run_as_before():
+    """1.2 % of the supply, and of the mid-scale, would be seen for a second, were they not carried over too."""
+    one = phases(start_config(server={"notice_s": 0}, sampling={"reference_ain": 5}), 2)
+    changes = {RELOAD_S: phases(one, 0, 2, 3), RELOAD_S + 4: one}
+    adc = AdcErrors(noise_lsb_rms=0.5, gain=1.012)
+    run = stream(one, changes, RELOAD_S + 6, phases=3, mains_ain=(0, 2, 3), reference_ain=5, adc=adc)
+    assert run.statuses[-1].time.counters.carried == 2
+    good = [frame.pmus[0] for frame in run.frames if not frame.pmus[0].stat.data_error]
+    settled = good[120:]  # the first reports after the start know neither
+    assert {len(pmu.phasors) for pmu in settled} == {1, 4}
+    volts = [abs(pmu.phasors[0 if len(pmu.phasors) == 1 else 1]) for pmu in settled]
+    assert np.abs(np.array(volts) / 120 - 1).max() < 6e-4
+    one_phase = [pmu for pmu in settled if len(pmu.phasors) == 1]
+    assert max(abs(pmu.frequency_hz - 60) for pmu in one_phase) < 2e-3
 
 
 async def refused(*_args):

@@ -61,3 +61,18 @@ def test_the_stated_uncertainty_is_true(seconds):
         feed(tracker, 1000.0 + rng.standard_normal(seconds), rng, split=RATE)
         within.append(abs(tracker.offset[0, 0] / 64 - 1000.0) <= tracker.u_offset[0, 0] / 64)
     assert (0.75 if seconds == 3 else 0.90) <= np.mean(within) <= 0.99
+
+
+def test_another_run_goes_on_with_the_channels_that_it_has():
+    rng = np.random.default_rng(2)
+    before = OffsetTracker(2, RATE)
+    feed(before, rng.standard_normal(9) + 1000.0, rng)
+    after = OffsetTracker(3, 2 * RATE, 7.0)
+    after.follow(before, (1, None, 5), 0.5)
+    assert after.offset[:, 0].tolist() == [before.offset[1, 0] / 2, 7.0, 7.0]
+    assert after.u_offset[:, 0].tolist() == [before.u_offset[1, 0] / 2, np.inf, np.inf]
+    after.learn(np.full((2 * RATE, 3), 100, np.uint16))
+    assert after.offset[0, 0] == pytest.approx(0.9 * before.offset[1, 0] / 2 + 0.1 * 100), "the tenth second of ten"
+    assert after.offset[1:, 0].tolist() == [100.0, 100.0], "the first of all"
+    assert np.isfinite(after.u_offset[0, 0])
+    assert np.isinf(after.u_offset[1:, 0]).all()
