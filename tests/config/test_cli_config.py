@@ -184,7 +184,8 @@ def test_dry_run_says_what_would_happen_and_does_nothing(files, tmp_path, capsys
     assert apply(store, good, "--dry-run") == 0
     said = capsys.readouterr().out.splitlines()
     assert said[0].startswith("[station] idcode: 9 -> 11; announced to PDCs (60 s of STAT bit 10")
-    assert said[1] == "[sampling] pps_pin: nothing -> 14; the PRU starts anew: no frames until the time is found again"
+    anew = "the clock starts anew: no frames until the time is found again"
+    assert said[1] == f"[sampling] pps_pin: nothing -> 14; {anew}"
     assert "idcode = 9" in (store / "current").read_text()
 
 
