@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import date
 
@@ -84,6 +85,14 @@ def test_the_page_is_the_study_of_200_units():
     shares = {row[1].strip(): float(row[3].split("%")[0]) for row in rows if row[1].strip() in PROCEDURES}
     assert len(shares) == len(PROCEDURES)
     assert all(93 <= share <= 97 for share in shares.values()), shares
+    level_shares = [float(row[4].split("%")[0]) for row in rows if row[1].strip().startswith("generator")]
+    assert len(level_shares) == 2
+    assert all(93 <= share <= 98 for share in level_shares), "single points, not the largest error of a calibration"
+    tested = [line for line in text.splitlines() if "200 units" in line]
+    assert len(tested) == len(TESTED_PROFILES)
+    covered = [float(share) for line in tested for share in re.findall(r"\(([\d.]+) %\)", line)]
+    assert len(covered) == 3 * len(TESTED_PROFILES)
+    assert all(93 <= share <= 97 for share in covered), covered
     generator = [line.split("|") for line in text.splitlines() if line.startswith("| generator |") and "Hz" in line]
     assert len(generator) == len(UNSEEN)
     assert float(generator[0][5].split("%")[0]) <= 0.05
