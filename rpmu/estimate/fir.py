@@ -27,6 +27,7 @@ Floats = NDArray[np.float64]
 Complex = NDArray[np.complex128]
 
 CALL_MACS = 4000  # multiply-accumulates that take as long on the target as what is around one more product
+MANY_TAPS = 600  # in each filter: from here on `matmul` is faster than `dot`
 ROUNDING = 1e-12  # of the offset: a phasor below that is what taking it off leaves of a dead channel
 RETUNED_FROM_RATE = 20  # class M; slower rates have narrower ranges and are quiet
 
@@ -97,8 +98,9 @@ class FirKernel:
     def _set_taps(self, table: BankTable, rate: int, banks: Sequence[ChannelBank], kinds: Sequence[int]) -> None:
         """The matrix: real and imaginary parts of the three rows, and what they make of a constant.
 
-        float64 [6, taps] for one channel; else [n_channels or 1, 6, 1, taps], where the axis of length 1 makes each
-        product of a filter and a window a plain dot product.
+        float64 [n_channels or 1, 6, 1, taps], for one channel without the first axis. The axis of length 1 makes each
+        product of a filter and a window a plain dot product. For one channel and few taps, [6, taps]: then
+        `ndarray.dot` costs less, which takes almost twice as long over a tap but hardly any time to begin.
         """
         ready = [(bank.taps, bank.before, bank.after) for bank in banks]
         self.decimation, self.decimator, self._rate_hz = table.decimation, table.decimator, banks[0].rate_hz
@@ -113,12 +115,14 @@ class FirKernel:
         self._at_zero = at_zero.view(np.complex128)  # [n_channels, 3], what the rows make of a constant
         self._offset: Sequence[float] = [0.0] * len(kinds)
         self._above = self._products(self._offset)  # of the last offset, which changes once a second
-        if len(kinds) == 1:
+        self._few = len(kinds) == 1 and filters.shape[2] < MANY_TAPS
+        if self._few:
             self._matrix: Floats = filters[0]
-            self._sums = np.empty(6)
+        elif len(kinds) == 1:
+            self._matrix = filters[0][:, None]
         else:
-            self._matrix = (filters if len(filters) == 1 else filters[list(kinds)])[:, :, None, :]
-            self._sums = np.empty((len(kinds), 6, 1, 1))
+            self._matrix = (filters if len(filters) == 1 else filters[list(kinds)])[:, :, None]
+        self._sums = np.empty(6 if self._few else (6, 1) if len(kinds) == 1 else (len(kinds), 6, 1, 1))
         self._outputs = self._sums.reshape(-1).view(np.complex128)  # the same memory, [n_channels * 3]
 
     def measure(self, windows: Floats, offset: Sequence[float], shift: Floats, rate_ratio: float) -> Measurement:
@@ -135,10 +139,10 @@ class FirKernel:
 
     def measure_one(self, window: Floats, offset: Sequence[float], shift: float, rate_ratio: float) -> One | None:
         """See `Kernel`."""
-        if len(offset) == 1:
+        if self._few:
             self._matrix.dot(window[0], self._sums)
         else:
-            np.matmul(self._matrix, window[:, None, :, None], out=self._sums)
+            np.matmul(self._matrix, window[0] if len(offset) == 1 else window[:, None, :, None], out=self._sums)
         if offset is not self._offset:
             self._offset, self._above = offset, self._products(offset)
         rows: list[complex] = self._outputs.tolist()
