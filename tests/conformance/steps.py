@@ -32,13 +32,23 @@ HALF_WAY_S, HALF_WAY_STEP_S = 3e-3, 1e-4
 
 @dataclass(frozen=True)
 class StepPoint:
-    """One step at one instant between two reports: name in `STEPS`, instant, signal, reports that count, and a seed."""
+    """One step at one instant between two reports.
+
+    Attributes:
+        name: in `STEPS`.
+        at_s: instant of the step.
+        signal: what is fed in.
+        span_s: first and last instant whose reports count.
+        seed: of the noise.
+        close: looks at half of the step only; response times, which noise lengthens with every report, leave it out.
+    """
 
     name: str
     at_s: float
     signal: Signal
     span_s: tuple[float, float]
     seed: int
+    close: bool = False
 
 
 def run_steps(setup: Setup, *, offsets: int = OFFSETS) -> list[Result]:
@@ -68,9 +78,8 @@ def half_way_points(task: Task, names: Iterable[str] = STEPS) -> list[StepPoint]
     for name in names:
         for i in range(-count, count + 1):
             at = (i + 0.37) * HALF_WAY_STEP_S
-            points.append(
-                StepPoint(name, at, step(task.nominal_hz, at, **STEPS[name]), (at - reach, at + reach), i + count)
-            )
+            signal, span_s = step(task.nominal_hz, at, **STEPS[name]), (at - reach, at + reach)
+            points.append(StepPoint(name, at, signal, span_s, i + count, close=True))
     return points
 
 
@@ -78,7 +87,10 @@ def worst_steps(setup: Setup, measured: Iterable[tuple[StepPoint, Errors]]) -> l
     """From the reports around every step to the worst response times, delay and overshoot."""
     columns: dict[str, list[np.ndarray]] = defaultdict(list)
     for p, e in measured:
-        columns[p.name].append(np.stack([e.t - p.at_s, e.tve, e.fe, e.rfe, np.abs(e.phasor), np.angle(e.phasor)]))
+        close = np.full(len(e.t), float(p.close))
+        columns[p.name].append(
+            np.stack([e.t - p.at_s, e.tve, e.fe, e.rfe, np.abs(e.phasor), np.angle(e.phasor), close])
+        )
     worst: dict[str, tuple[float, str]] = {}
     for name, parts in columns.items():
         curve = np.concatenate(parts, axis=1)
@@ -91,15 +103,15 @@ def worst_steps(setup: Setup, measured: Iterable[tuple[StepPoint, Errors]]) -> l
 
 
 def _figures(curve, depth, thresholds):
-    t = curve[0]
+    t, *errors = curve[:4, curve[6] == 0]
     figures = {}
-    for name, values, threshold in zip(("TVE time", "FE time", "RFE time"), curve[1:4], thresholds, strict=True):
+    for name, values, threshold in zip(("TVE time", "FE time", "RFE time"), errors, thresholds, strict=True):
         outside = np.flatnonzero(values > threshold)
         last = min(outside[-1] + 1, len(t) - 1) if len(outside) else 0
         figures[name] = float(t[last] - t[max(outside[0] - 1, 0)]) if len(outside) else 0.0
     size = depth.get("kx", depth.get("ka"))
     response = ((curve[4] - 1) if "kx" in depth else curve[5]) / size  # 0 before, 1 after
-    figures["delay"] = _half_way(t, response)
+    figures["delay"] = _half_way(curve[0], response)
     figures["overshoot"] = float(max(response.max() - 1, -response.min(), 0.0))
     return figures
 
