@@ -30,7 +30,8 @@ ENOUGH = 0.8  # share of the tolerance at which reweighting stops
 INPUT_NOISE = 4e-4  # of one sample, relative to the fundamental
 RIDGE = 100.0  # so many times the noise on the output counts like the limit of the standard
 RIDGE_LIGHT = 30.0  # phasor, and M up to 15/s: noise is no matter there, and steps come out better
-RIDGE_HEAVY = 200.0  # ROCOF of M from 50/s on, and frequency from 100/s on: noise above all at 10 % magnitude
+RIDGE_HEAVY = 200.0  # frequency and ROCOF of M from 100/s on: noise above all at 10 % magnitude
+RIDGE_HEAVIEST = 300.0  # ROCOF of M at 50 and 60/s, which has room for it
 RIDGE_TIGHT = 150.0  # ROCOF of P at 100 and 120/s
 
 
@@ -98,7 +99,7 @@ def _ridge(plan: Plan, j: int) -> float:
         return RIDGE_LIGHT
     if plan.is_p or plan.rate <= 30 or (plan.rate <= 60 and j == 1):
         return RIDGE
-    return RIDGE_HEAVY
+    return RIDGE_HEAVIEST if plan.rate <= 60 else RIDGE_HEAVY
 
 
 def solve_filter(plan: Plan, j: int, mask: Mask) -> tuple[Floats, float]:

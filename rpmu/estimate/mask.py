@@ -143,7 +143,7 @@ def _stop_band(plan: Plan) -> Mask:
     step = 0.2 / max(before + after for before, after in plan.windows_s)
     near = np.append(np.arange(plan.rate / 2, far, step), far)
     # ROCOF has no limit here. But it shifts the frequency by up to half a decimated sample, which at 640 Hz is long.
-    near_rocof = 10.0 if plan.is_slow else 2.0 if plan.rate <= 30 else 50.0
+    near_rocof = 10.0 if plan.is_slow else 2.0 if plan.rate <= 30 else 40.0 if plan.rate <= 60 else 50.0
     parts = [_stop(near, 0.13 / 8, 0.1 / 8, near_rocof)]
     if far < nyquist:
         parts.append(_stop(np.arange(far, nyquist, 2 * step), 0.13 / 5, 3.0, 1000.0))
