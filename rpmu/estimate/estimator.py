@@ -31,6 +31,9 @@ Floats = NDArray[np.float64]
 Window = tuple[int, int, float]  # report, first sample in the history, instant minus centre in samples
 
 LONGEST_SILENCE_S = 10  # of a longer hole, only the last so many seconds of invalid reports are given
+# A frequency farther off, as a part of nominal, is read from noise: phases in the wrong order have no positive
+# sequence. What phasors are corrected by at such a frequency is any number, so the report is invalid.
+FARTHEST = 0.5
 WINDOW_VALUES = 1 << 21  # of all windows handled at once, to bound the memory
 
 
@@ -49,6 +52,7 @@ class Estimator:
         self.settings = settings
         self._kernel = kernel = build_kernel(settings)
         self._channels, self._phases = settings.n_channels, settings.phases
+        self._nominal_hz = settings.nominal_hz
         self._clock = clock = ReportClock(settings.reporting_rate)
         self._length = kernel.before + kernel.after + 1
         fd = settings.sample_rate_hz / kernel.decimation
@@ -220,10 +224,15 @@ class Estimator:
         if start < self._history.first:
             return invalid_report(time_ns, self._channels)
         window = self._history.window(start, self._length)
-        one = self._kernel.measure_one(window, self._offsets(), shift, self._rate_ratio)
+        try:
+            one = self._kernel.measure_one(window, self._offsets(), shift, self._rate_ratio)
+        except OverflowError:  # likewise
+            one = None
         if one is None:
             return invalid_report(time_ns, self._channels)
         phasors, frequency, rocof = one
+        if abs(frequency - self._nominal_hz) > self._nominal_hz * FARTHEST:
+            return invalid_report(time_ns, self._channels)
         turn = self._turns[place]
         return build_report(time_ns, [phasor * turn for phasor in phasors], frequency, rocof, self._phases)
 
@@ -237,9 +246,12 @@ class Estimator:
         if there:
             samples = history.windows([start for _, start, _ in there], self._length)
             shifts = np.array([shift for _, _, shift in there])
-            m = self._kernel.measure(samples, self._offsets(), shifts, self._rate_ratio)
+            with np.errstate(over="ignore"):
+                m = self._kernel.measure(samples, self._offsets(), shifts, self._rate_ratio)
             turns = [self._turns[k % self._denominator] for k, _, _ in there]
             phasors, frequency, rocof = m.phasors * np.array(turns)[:, None], m.frequency_hz, m.rocof_hz_per_s
+            wild = np.abs(frequency - self._nominal_hz) > self._nominal_hz * FARTHEST
+            phasors[wild | ~np.isfinite(phasors).all(axis=1)] = np.nan
         missing = len(windows) - len(there)
         if missing:  # starts rise, so what is missing comes first
             hole = np.full(missing, np.nan)

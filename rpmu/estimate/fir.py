@@ -10,6 +10,7 @@ import cmath
 from collections.abc import Sequence
 from dataclasses import replace
 from math import pi
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,7 @@ Complex = NDArray[np.complex128]
 
 CALL_MACS = 4000  # multiply-accumulates that take as long on the target as what is around one more product
 MANY_TAPS = 600  # in each filter: from here on `matmul` is faster than `dot`
+LEAST_SEQUENCE = 0.1  # of the phases: three of which two are dead have a third
 ROUNDING = 1e-12  # of the offset: a phasor below that is what taking it off leaves of a dead channel
 RETUNED_FROM_RATE = 20  # class M; slower rates have narrower ranges and are quiet
 
@@ -88,10 +90,12 @@ class FirKernel:
             ]
             reader = GroupReader(self._nominal_hz, [curves[kind] for kind in own], channels)
             self._groups.append((slice(3 * group[0], 3 * group[-1] + 3), reader))
+        lead = settings.groups[0]
+        weights = [channel.weight for channel in self._groups[0][1].channels]
+        # Where the phases that frequency is read from lie among the rows, and what each counts; none for one phase.
+        self._phases = [(3 * i, weight) for i, weight in zip(lead, weights, strict=True)] if len(lead) > 1 else []
         self._retuned = None
         if settings.performance_class == "M" and rate >= RETUNED_FROM_RATE:
-            lead = settings.groups[0]
-            weights = [channel.weight for channel in self._groups[0][1].channels]
             lead_banks = [banks[kinds[i]] for i in lead]
             self._retuned = RetunedFilter(lead_banks, curves[kinds[0]], weights, self.before, self.after)
 
@@ -135,7 +139,21 @@ class FirKernel:
         rows: list[Number] = list(outputs.transpose(0, 2, 1).reshape(-1, len(shift)))
         with np.errstate(invalid="ignore"):  # NaN marks what is missing
             phasors, frequency, rocof = self._read(rows, windows, offset, shift, rate_ratio)
-        return Measurement(np.stack(phasors, axis=1), frequency, rocof)
+            whole = np.stack(phasors, axis=1)
+            if self._phases:
+                whole[self._hides_frequency(rows)] = np.nan
+        return Measurement(whole, frequency, rocof)
+
+    def _hides_frequency(self, rows: Sequence[Number]) -> Any:
+        """Whether three phases have next to no positive sequence, for one report or arrays of them.
+
+        Phases in the wrong order have none. A frequency would be read from noise, and phasors corrected by any number.
+        """
+        sequence: Any = 0.0
+        size: Any = 0.0
+        for i, weight in self._phases:
+            sequence, size = sequence + weight * rows[i], size + abs(weight) * abs(rows[i])
+        return abs(sequence) < LEAST_SEQUENCE * size
 
     def measure_one(self, window: Floats, offset: Sequence[float], shift: float, rate_ratio: float) -> One | None:
         """See `Kernel`."""
@@ -154,6 +172,8 @@ class FirKernel:
                 rows[i], rows[i + 1], rows[i + 2] = p0, rows[i + 1] - z1, rows[i + 2] - z2
             else:
                 rows[i : i + 3] = 0j, 0j, 0j
+        if self._phases and self._hides_frequency(rows):
+            return None
         return self._read(rows, window, offset, shift, rate_ratio)
 
     def _products(self, offset: Sequence[float]) -> list[tuple[int, complex, complex, complex, float]]:

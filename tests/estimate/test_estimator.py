@@ -141,3 +141,40 @@ def test_a_hole_in_a_stream_gives_invalid_reports_one_by_one():
     assert all(np.isnan([*report.phasors, report.frequency_hz, report.rocof_hz_per_s]).all() for report in missing)
     assert after[-1].valid
     np.testing.assert_allclose(np.abs(after[-1].phasors), 120, rtol=1e-5)
+
+
+@pytest.mark.parametrize("case", [("P", 60), ("M", 60), ("M", 10), ("P", 120)])
+def test_phases_in_the_wrong_order_give_no_wild_numbers(case):
+    """Their positive sequence is noise, and so is its frequency: a report is right in its phasors, or invalid."""
+    t, rng = np.arange(int(3 * RATE_HZ)) / RATE_HZ, np.random.default_rng(0)
+    turned = [np.cos(2 * np.pi * 60.003 * t + k * 2 * np.pi / 3) for k in range(3)]
+    x = RMS_V * np.sqrt(2) * np.array(turned) + rng.normal(0, 0.05, (3, len(t)))
+    whole = estimate_waveform(x, RATE_HZ, START_NS, 60, *case, phases=3)
+    wild = ~(np.abs(whole.frequency_hz - 60) <= 30)
+    assert wild.any(), "the case is one"
+    assert np.array_equal(whole.valid, ~wild)
+    assert np.abs(np.abs(whole.phasors[whole.valid]) / RMS_V - 1).max(initial=0) < 0.01
+    assert np.isnan(whole.phasors[wild]).all()
+    chosen = EstimatorSettings(
+        nominal_hz=60, performance_class=case[0], reporting_rate=case[1], phases=3, n_channels=3, sample_rate_hz=RATE_HZ
+    )
+    stream = Estimator(chosen).push_stream(x, 0, TimeMap(0, START_NS, 1e9 / RATE_HZ))
+    valid = {report.time_ns: report.valid for report in stream}
+    assert [valid[time_ns] for time_ns in whole.time_ns.tolist()] == whole.valid.tolist()
+
+
+@pytest.mark.parametrize("case", [("P", 60), ("M", 60), ("M", 10), ("P", 120)])
+@pytest.mark.parametrize("phases", [1, 3])
+def test_noise_alone_gives_small_numbers_or_none(case, phases):
+    x = np.random.default_rng(1).normal(0, 0.05, (phases, int(3 * RATE_HZ)))
+    chosen = EstimatorSettings(
+        nominal_hz=60,
+        performance_class=case[0],
+        reporting_rate=case[1],
+        phases=phases,
+        n_channels=phases,
+        sample_rate_hz=RATE_HZ,
+    )
+    stream = Estimator(chosen).push_stream(x, 0, TimeMap(0, START_NS, 1e9 / RATE_HZ))
+    assert len(stream) > 15
+    assert max((abs(p) for report in stream if report.valid for p in report.phasors), default=0.0) < 1.0
