@@ -234,7 +234,9 @@ class Estimator:
         if abs(frequency - self._nominal_hz) > self._nominal_hz * FARTHEST:
             return invalid_report(time_ns, self._channels)
         turn = self._turns[place]
-        return build_report(time_ns, [phasor * turn for phasor in phasors], frequency, rocof, self._phases)
+        if turn != 1:
+            phasors = [phasor * turn for phasor in phasors]
+        return build_report(time_ns, phasors, frequency, rocof, self._phases)
 
     def _reports(self, windows: list[Window]) -> Reports:
         """Measure the reports of some windows; those whose samples are not there any more are invalid."""

@@ -117,8 +117,7 @@ class FirKernel:
         filters = np.array([np.stack([taps.real, taps.imag], axis=1).reshape(6, -1) for taps in scaled])
         at_zero = filters.sum(axis=2)[list(kinds)]
         self._at_zero = at_zero.view(np.complex128)  # [n_channels, 3], what the rows make of a constant
-        self._offset: Sequence[float] = [0.0] * len(kinds)
-        self._above = self._products(self._offset)  # of the last offset, which changes once a second
+        self._set_offset([0.0] * len(kinds))
         self._few = len(kinds) == 1 and filters.shape[2] < MANY_TAPS
         if self._few:
             self._matrix: Floats = filters[0]
@@ -162,26 +161,28 @@ class FirKernel:
         else:
             np.matmul(self._matrix, window[0] if len(offset) == 1 else window[:, None, :, None], out=self._sums)
         if offset is not self._offset:
-            self._offset, self._above = offset, self._products(offset)
-        rows: list[complex] = self._outputs.tolist()
-        for i, z0, z1, z2, least in self._above:
-            p0 = rows[i] - z0
+            self._set_offset(offset)
+        if len(offset) == 1:
+            (p0, p1, p2), (z0, z1, z2) = self._outputs.tolist(), self._above_one
+            rows: list[complex] = [p0 - z0, p1 - z1, p2 - z2]
+        else:
+            rows = (self._outputs - self._above).tolist()
+        for i, least in self._least:
+            p0 = rows[i]
             if p0 != p0:
                 return None
-            if abs(p0) > least:
-                rows[i], rows[i + 1], rows[i + 2] = p0, rows[i + 1] - z1, rows[i + 2] - z2
-            else:
+            if abs(p0) <= least:
                 rows[i : i + 3] = 0j, 0j, 0j
         if self._phases and self._hides_frequency(rows):
             return None
         return self._read(rows, window, offset, shift, rate_ratio)
 
-    def _products(self, offset: Sequence[float]) -> list[tuple[int, complex, complex, complex, float]]:
-        """Per channel: its first row, what the offset adds to the three, and the most that it leaves of a dead one."""
-        return [
-            (3 * i, z0 * above, z1 * above, z2 * above, ROUNDING * abs(above))
-            for i, ((z0, z1, z2), above) in enumerate(zip(self._at_zero.tolist(), offset, strict=True))
-        ]
+    def _set_offset(self, offset: Sequence[float]) -> None:
+        """What the last offset, which changes once a second, adds to the rows and leaves of those of a dead channel."""
+        self._offset = offset
+        self._above = (self._at_zero * np.array(offset)[:, None]).reshape(-1)
+        self._above_one: list[complex] = self._above[:3].tolist()
+        self._least = [(3 * i, ROUNDING * abs(above)) for i, above in enumerate(offset)]
 
     def _read(
         self, rows: list[Number], windows: Floats, offset: Sequence[float], shift: Number, rate_ratio: float

@@ -142,7 +142,7 @@ class Channel:
         kind: which of the group's distinct banks it has.
         weight: what it counts in the signal that frequency is read from.
         skew_s: how much later than at the first channel a wave is sampled.
-        sensitivity: relative change of its analogue response at f0 per relative change of frequency.
+        sensitivity: relative change of its kind's analogue response at f0 per relative change of frequency.
     """
 
     kind: int
@@ -167,11 +167,12 @@ class GroupReader:
         self._carrier = 2j * pi * nominal_hz
         self.channels = channels
         self._weights = [channel.weight for channel in channels]
-        places = [(i, channel.skew_s, channel.sensitivity) for i, channel in enumerate(channels)]
-        self._members = [  # of each kind: where its curves lie, and the channels that have it
-            (slice(9 * k, 9 * k + 6), [place for place in places if channels[place[0]].kind == k])
-            for k in range(len(curves))
-        ]
+        # of each kind: where its curves lie, its sensitivity, and the channels that have it
+        self._members: list[tuple[slice, complex, list[tuple[int, float]]]] = []
+        for k in range(len(curves)):
+            alike = [(i, channel) for i, channel in enumerate(channels) if channel.kind == k]
+            places = [(i, channel.skew_s) for i, channel in alike]
+            self._members.append((slice(9 * k, 9 * k + 6), alike[0][1].sensitivity, places))
         lead = curves[0]
         reach = 2 * pi * lead.reach_raw
         raw = nodes(reach)
@@ -230,17 +231,17 @@ class GroupReader:
         bend = c.conjugate()
         phasors: list[Number] = [0j] * len(self.channels)
         e = scale - 1  # parts per million, so a term of first order in it is exact to parts per billion
-        for curves, members in self._members:
+        for curves, sensitivity, members in self._members:
             g0, g1, i00, i10, i11, i12 = own[curves]
-            gain = g0 + g1 * u
-            for i, skew_s, sensitivity in members:
+            gain = (g0 + g1 * u) * (1 - sensitivity * e)
+            i1 = i10 + i11 * off + i12 * bend if several else None
+            for i, skew_s in members:
                 p0, late = rows[3 * i], shift_s + skew_s * scale
                 image = p0.conjugate()
                 p0 = p0 - image * i00
-                turn = exp((speed + c * (0.5 * late)) * late - sensitivity * e)
+                turn = exp((speed + c * (0.5 * late)) * late)
                 if several:  # whose own p1 may differ from r p0
-                    p1 = rows[3 * i + 1] - image * (i10 + i11 * off + i12 * bend)
-                    p0 = p0 + (p1 - r * p0) * late
+                    p0 = p0 + (rows[3 * i + 1] - image * i1 - r * p0) * late
                 phasors[i] = p0 * turn * gain
         return phasors, r_true.imag * (0.5 / pi), c.imag * (h0 + h1 * u), lead
 
@@ -255,5 +256,5 @@ class GroupReader:
         turned = w0 * rows[0].conjugate(), w1 * rows[3].conjugate(), w2 * rows[6].conjugate()
         if len(self._members) == 1:
             return turned[0] + turned[1] + turned[2], curves[2:]
-        images = [sum([turned[i] for i, _, _ in members]) for _, members in self._members]
+        images = [sum([turned[i] for i, _ in members]) for _, _, members in self._members]
         return ONE, [sum(image * curves[9 * k + j] for k, image in enumerate(images)) for j in range(2, 9)]
