@@ -101,6 +101,11 @@ def calibrated(board):
     board.machine.put(f"/etc/rpmu/calibration/{path.name}", path.read_text())
 
 
+def root_is_read_only(board):
+    """As it is outside of an update; the unit may still be at its last step."""
+    until("the root to be read-only", lambda: board.machine.check("findmnt -no OPTIONS /").startswith("ro,"))
+
+
 def no_unit_failed(board):
     look = "systemctl is-system-running"
     until("the start to end", lambda: board.machine.run(look).out.strip() in ("running", "degraded"))
@@ -252,6 +257,7 @@ def test_a_signed_update_is_installed_and_rolled_back(board, packages):
     assert done.returncode == 0, done.stdout + done.stderr
     assert VERSION.search(board.rpmu("update", "status").stdout)[1] == before
     assert board.machine.check("dpkg --audit") == ""
+    root_is_read_only(board)
 
 
 def test_an_update_that_does_not_measure_is_undone(board, packages):
@@ -291,6 +297,7 @@ def test_a_power_cut_in_the_middle_of_two_changes(board, packages):
     no_unit_failed(board)
     assert board.machine.check("rpmu --version") == version
     assert json.loads(board.machine.check(look))["phase"] == RETURNED
+    root_is_read_only(board)
     assert board.machine.check("dpkg --audit; ls /var/lib/rpmu-update/recover 2>/dev/null || true") == ""
     assert board.machine.check("cat /etc/machine-id /etc/ssh/ssh_host_ed25519_key.pub") == identity
     assert 'name = "KEPT"' in board.rpmu("config", "show", "--plain").stdout
