@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -150,3 +151,35 @@ def test_all_sources_have_one_interface():
         assert source.status.reason
         assert source.report_time(START * 10**9).soc == START
     assert [source.map is None for source in sources] == [True, True, False]
+
+
+def test_a_new_run_of_the_acquisition_goes_on_with_the_hosts_time():
+    """Scans of 80 ADC clocks instead of 50; a reading before the new run's first scan has a place does not count."""
+    after = replace(INFO, scan_adc_clocks=80)
+    keeper, rows = SystemTimeKeeper(INFO), []
+    keeper.feed_tracking(parse_tracking(PTP), 0)
+    assert not SystemTimeKeeper(INFO).resume(after)
+    for k in range(120):
+        info, epoch, origin_s = (INFO, 1, 0.0) if k < 60 else (after, 2, 59.7)
+        if k == 60:
+            assert keeper.resume(after)
+            keeper.feed_reading(START * 10**9, 0, START * 10**9 + 20_000)
+        ticks = info.counter_ticks_per_scan
+        true_hz = float(info.scan_rate_hz) * (1 + 58.8e-6)
+        scan = int((k + 0.1 - origin_s) * true_hz)
+        true_ns = START * 10**9 + round((origin_s + scan / true_hz) * 1e9)
+        counter = round(origin_s * 200e6 * (1 + 58.8e-6)) + int(scan * ticks)
+        keeper.feed_block(SampleBlock(scan, NO_CODES, epoch, counter))
+        read_ns = START * 10**9 + round((k + 0.1) * 1e9)
+        keeper.feed_reading(read_ns - 10_000, scan, read_ns + 10_000)
+        if keeper.map is not None:
+            rows.append((k, keeper.map.utc_ns_at(scan) - true_ns, keeper.status.bound_ns, keeper.status.state))
+    k, error, bound, states = zip(*rows, strict=True)
+    assert len(k) == 119, "a map at every look from the second reading on"
+    assert np.all(np.abs(error) < np.array(bound))
+    first = states.index(LockState.LOCKED)
+    assert first < 50
+    assert set(states[first:]) == {LockState.LOCKED}
+    assert np.array(bound)[62:].max() < 1.2 * np.array(bound)[40:58].max() + 500
+    assert keeper.status.counters.carried == 1
+    assert keeper.status.ppm == pytest.approx(58.8, abs=0.3)
