@@ -144,13 +144,13 @@ class Daemon:
         if self._recorder is not None:
             self._recorder.close()
 
-    def _wait_s(self) -> float:
+    def _wait_s(self, run: Run) -> float:
         """Until the next report can be made, or an even part of that: at most the poll interval."""
         longest_s = self._poll_interval_s
-        scan = self._run.pipeline.wanted_scan()
+        scan = run.pipeline.wanted_scan()
         if scan is None:
             return longest_s
-        wait_s = max(SHORTEST_WAIT_S, self._run.reader.wait_s(scan) + SAMPLE_LATE_S)
+        wait_s = max(SHORTEST_WAIT_S, run.reader.wait_s(scan) + SAMPLE_LATE_S)
         return wait_s / math.ceil(wait_s / longest_s)
 
     async def step(self) -> None:
@@ -159,8 +159,9 @@ class Daemon:
         Raises:
             HardwareError: the receiver's port went away, or the PRU cannot be started again.
         """
-        reader, pipeline, host_time = self._run.reader, self._run.pipeline, self._run.host_time
-        wait_s = self._wait_s()
+        run = self._run
+        reader, pipeline, host_time = run.reader, run.pipeline, run.host_time
+        wait_s = self._wait_s(run)
         await self._pace(wait_s)
         items = reader.poll(wait_s)
         nmea = self._gps.read(wait_s) if self._gps is not None else b""

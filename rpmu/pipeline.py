@@ -26,7 +26,7 @@ from rpmu.acquire.blocks import ADC_BITS
 from rpmu.adc_reference import AdcReference
 from rpmu.estimate import Estimator, FrontEnd
 from rpmu.estimate.offset import OffsetTracker
-from rpmu.input_level import InputLevel, InputStatus, extremes
+from rpmu.input_level import InputLevel, InputStatus
 from rpmu.measurement import Measurement
 from rpmu.measurer import Measurer, mains_channels
 from rpmu.mid_scale import MidScale
@@ -222,7 +222,7 @@ class Pipeline:
 
     def wanted_scan(self) -> int | None:
         """The newest scan of the sample that completes the next report; None while the time is not known."""
-        index = self.estimator.wanted_index
+        index = self._measurer.estimator.wanted_index
         if index is None or self._next_index is None:
             return None
         return self._newest_scan + (index - self._next_index + 1) * self._info.decimation
@@ -300,9 +300,8 @@ class Pipeline:
         """Note clipping and gaps, which stay in the status word as long as a report's window can reach them."""
         if block.lost_samples or block.bad_scans:
             self._health = replace(self._health, gap_until=until)
-        lowest, highest = extremes(codes)
-        self._level.feed(lowest, highest, len(block.codes))
-        if min(lowest) <= self._lowest_code or max(highest) >= self._highest_code:
+        lowest, highest = self._level.feed(codes)
+        if lowest <= self._lowest_code or highest >= self._highest_code:
             self._health = replace(self._health, clipped_until=until)
 
     def _measurements(

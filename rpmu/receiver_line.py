@@ -13,6 +13,8 @@ from rpmu.timing.receiver_setup import ReceiverSetup, ReceiverStatus
 
 log = logging.getLogger(__name__)
 
+LOOK_S = 0.02  # between two looks at the port: a sentence is placed by the second, and a look costs as much as a frame
+
 
 class ReceiverLine:
     """A port, and what is said over it.
@@ -25,6 +27,7 @@ class ReceiverLine:
     def __init__(self, port: GpsPort, settings: Gps) -> None:
         self._port = port
         self._setup = ReceiverSetup(settings.baud_rate, settings.configure)
+        self._passed_s = 0.0  # since the last look
 
     @property
     def status(self) -> ReceiverStatus:
@@ -32,11 +35,18 @@ class ReceiverLine:
         return self._setup.status
 
     def read(self, passed_s: float) -> bytes:
-        """All bytes that have arrived since the last call, which was `passed_s` ago; empty if none.
+        """All bytes that have arrived since the last look at the port; empty if none, or if that was just now.
+
+        Args:
+            passed_s: time since the last call.
 
         Raises:
             HardwareError: the port went away.
         """
+        self._passed_s += passed_s
+        if self._passed_s < LOOK_S:
+            return b""
+        passed_s, self._passed_s = self._passed_s, 0.0
         data = self._port.read()
         order = self._setup.step(data, passed_s)
         for message in order.messages:

@@ -149,6 +149,7 @@ async def run(job: dict[str, Any], case: dict[str, Any], world: World, config: A
     from rpmu.acquire.gps_port import SerialGpsPort
     from rpmu.alarm import Alarm
     from rpmu.c37118 import Command, CommandFrame
+    from rpmu.cli.run import set_aside_what_lasts
     from rpmu.daemon import Daemon
 
     def count_report(measurement: Any) -> None:
@@ -157,6 +158,7 @@ async def run(job: dict[str, Any], case: dict[str, Any], world: World, config: A
     gps = SerialGpsPort(world.device)
     daemon = Daemon(config, rooms.calibration(config), world.link, gps, Alarm, count_report)
     await daemon.start()
+    set_aside_what_lasts()
     world.pdc.connect(daemon.server.addresses[0][:2])
     world.pdc.setblocking(False)
     world.pdc.send(CommandFrame(config.station.idcode, Command.DATA_ON).encode())

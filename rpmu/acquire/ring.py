@@ -35,6 +35,8 @@ HEADER_WORDS = layout.BLOCK_HEADER_BYTES // 4
 EACH = layout.BLOCK_SAMPLES
 STATUS_WORDS = layout.STATUS_BYTES // 4
 SAMPLES_WORD, EPOCH_WORD = layout.STATUS_SAMPLES_WRITTEN // 4, layout.STATUS_EPOCH // 4
+STATE_WORD, HEARTBEAT_WORD = layout.STATUS_STATE // 4, layout.STATUS_HEARTBEAT // 4
+SCANS_WORD = layout.STATUS_SCANS // 4
 EVENTS_WORD, SUBSTITUTED_WORD = layout.STATUS_EVENTS_WRITTEN // 4, layout.STATUS_SUBSTITUTED // 4
 
 Header = list[int]  # the words of a block's header, in the order of pru/layout.h
@@ -73,12 +75,12 @@ class RingReader:
         self._substituted = status[SUBSTITUTED_WORD]
         # Number of the sample that should come next. The count of blocks tells what that of samples has lost by wraps.
         self._next = nearest(status[SAMPLES_WORD], EACH * status[layout.STATUS_BLOCKS_WRITTEN // 4])
-        self._next_scan = status[layout.STATUS_SCANS // 4]  # and its newest scan
+        self._next_scan = status[SCANS_WORD]  # and its newest scan
         # The first words of the block that was read last: where it was not read to its end, they tell it from another.
         self._block: Header = self._header(self._next // EACH)
         self._calm = False  # that block is of this epoch, its place among the scans is known, and nothing in it is bad
         self._bad_block = -1  # the last with substituted scans
-        self._heartbeat = status[layout.STATUS_HEARTBEAT // 4]
+        self._heartbeat = status[HEARTBEAT_WORD]
         self._counts = ReaderCounts()
 
     def poll(self, waited_s: float = 0.0) -> list[SampleBlock | PpsEvent]:
@@ -94,18 +96,18 @@ class RingReader:
         status = self._look()
         blocks = self._poll_samples(status)
         events = self._poll_events() if status[EVENTS_WORD] != self._events.next % WRAP else []
-        heartbeat = status[layout.STATUS_HEARTBEAT // 4]
+        heartbeat = status[HEARTBEAT_WORD]
         self._counts.heartbeat_age_s = self._counts.heartbeat_age_s + waited_s if heartbeat == self._heartbeat else 0.0
         self._heartbeat = heartbeat
         return [*events, *blocks]
 
     def newest_scan(self) -> int:
         """Number of the newest complete scan, as of now, extended like those of the samples."""
-        return nearest(self._status[layout.STATUS_SCANS // 4], self._next_scan)
+        return nearest(self._status[SCANS_WORD], self._next_scan)
 
     def wait_s(self, scan: int) -> float:
         """How long from now until this scan is complete, by the nominal scan rate, s; 0 if it is."""
-        ahead = (scan - self._status[layout.STATUS_SCANS // 4]) % WRAP
+        ahead = (scan - self._status[SCANS_WORD]) % WRAP
         return ahead / self._scan_rate_hz if ahead < HALF else 0.0
 
     def counter_at(self, scan: int) -> int | None:
@@ -114,7 +116,7 @@ class RingReader:
 
     def trouble(self) -> HardwareError | None:
         """Why the firmware does not sample any more, or None if it does. Cheap enough to ask after every poll."""
-        state = self._status[layout.STATUS_STATE // 4]
+        state = self._status[STATE_WORD]
         if state == layout.STATE_FAULT:
             return fault_error(self._status[layout.STATUS_FAULT // 4])
         if self._counts.heartbeat_age_s >= SILENT_S:
