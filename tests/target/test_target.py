@@ -277,8 +277,8 @@ def test_a_power_cut_in_the_middle_of_two_changes(board, packages):
     """
     health(board, 300)
     calibrated(board)
-    final = ("--confirm-within", "0", "station.name=KEPT", "calibration.certificate=/etc/rpmu/calibration")
-    done = board.rpmu("config", "set", *final)
+    kept = ("station.name=KEPT", "calibration.certificate=/etc/rpmu/calibration", "calibration.serial=TWIN-7")
+    done = board.rpmu("config", "set", "--confirm-within", "0", *kept)
     assert done.returncode == 0, done.stdout + done.stderr
     until("the certificate to be in use", lambda: (board.status() or {}).get("calibrated"))
     origin = board.locked()["calibration"]
