@@ -31,10 +31,12 @@ def run_of(*ains):
 
 
 def feed(run, first_scan, samples):
-    """So many samples of nothing but the mid-scales."""
-    codes = np.array([MID_SCALES[ain] for ain in run.settings.ain]) / run.info.counts_per_code
-    block = SampleBlock(first_scan, np.rint(np.tile(codes, (samples, 1))).astype(np.uint16), 1, 0)
-    return run.pipeline.feed(block)
+    """So many samples of balanced phases at 60 Hz about the mid-scales: phases without a sequence have no frequency."""
+    scans = first_scan + np.arange(samples) * run.info.decimation
+    turns = 60 * scans[:, None] / float(run.info.scan_rate_hz) - np.arange(len(run.settings.ain)) / 3
+    counts = np.array([MID_SCALES[ain] for ain in run.settings.ain]) + 500 * np.cos(2 * np.pi * turns)
+    codes = np.rint(counts / run.info.counts_per_code).astype(np.uint16)
+    return run.pipeline.feed(SampleBlock(first_scan, codes, 1, 0))
 
 
 @pytest.mark.parametrize("inputs", [(0, 2, 3), (3, 0, 2), (2,)])
