@@ -10,7 +10,6 @@ import cmath
 from collections.abc import Sequence
 from dataclasses import replace
 from math import pi
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +28,6 @@ Complex = NDArray[np.complex128]
 
 CALL_MACS = 4000  # multiply-accumulates that take as long on the target as what is around one more product
 MANY_TAPS = 600  # in each filter: from here on `matmul` is faster than `dot`
-LEAST_SEQUENCE = 0.1  # of the phases: three of which two are dead have a third
 ROUNDING = 1e-12  # of the offset: a phasor below that is what taking it off leaves of a dead channel
 RETUNED_FROM_RATE = 20  # class M; slower rates have narrower ranges and are quiet
 
@@ -90,14 +88,10 @@ class FirKernel:
             ]
             reader = GroupReader(self._nominal_hz, [curves[kind] for kind in own], channels)
             self._groups.append((slice(3 * group[0], 3 * group[-1] + 3), reader))
-        lead = settings.groups[0]
-        weights = [channel.weight for channel in self._groups[0][1].channels]
-        # Where the phases that frequency is read from lie among the rows, and what each counts; none for one phase.
-        self._phases = [(3 * i, weight) for i, weight in zip(lead, weights, strict=True)] if len(lead) > 1 else []
         self._retuned = None
         if settings.performance_class == "M" and rate >= RETUNED_FROM_RATE:
-            lead_banks = [banks[kinds[i]] for i in lead]
-            self._retuned = RetunedFilter(lead_banks, curves[kinds[0]], weights, self.before, self.after)
+            lead_banks = [banks[kinds[i]] for i in settings.groups[0]]
+            self._retuned = RetunedFilter(lead_banks, curves[kinds[0]], self.before, self.after)
 
     def _set_taps(self, table: BankTable, rate: int, banks: Sequence[ChannelBank], kinds: Sequence[int]) -> None:
         """The matrix: real and imaginary parts of the three rows, and what they make of a constant.
@@ -138,21 +132,7 @@ class FirKernel:
         rows: list[Number] = list(outputs.transpose(0, 2, 1).reshape(-1, len(shift)))
         with np.errstate(invalid="ignore"):  # NaN marks what is missing
             phasors, frequency, rocof = self._read(rows, windows, offset, shift, rate_ratio)
-            whole = np.stack(phasors, axis=1)
-            if self._phases:
-                whole[self._hides_frequency(rows)] = np.nan
-        return Measurement(whole, frequency, rocof)
-
-    def _hides_frequency(self, rows: Sequence[Number]) -> Any:
-        """Whether three phases have next to no positive sequence, for one report or arrays of them.
-
-        Phases in the wrong order have none. A frequency would be read from noise, and phasors corrected by any number.
-        """
-        sequence: Any = 0.0
-        size: Any = 0.0
-        for i, weight in self._phases:
-            sequence, size = sequence + weight * rows[i], size + abs(weight) * abs(rows[i])
-        return abs(sequence) < LEAST_SEQUENCE * size
+        return Measurement(np.stack(phasors, axis=1), frequency, rocof)
 
     def measure_one(self, window: Floats, offset: Sequence[float], shift: float, rate_ratio: float) -> One | None:
         """See `Kernel`."""
@@ -173,8 +153,6 @@ class FirKernel:
                 return None
             if abs(p0) <= least:
                 rows[i : i + 3] = 0j, 0j, 0j
-        if self._phases and self._hides_frequency(rows):
-            return None
         return self._read(rows, window, offset, shift, rate_ratio)
 
     def _set_offset(self, offset: Sequence[float]) -> None:
@@ -191,9 +169,9 @@ class FirKernel:
         shift_s, scale = shift / self._rate_hz, rate_ratio * self._scale
         lead, reader = self._groups[0]
         own = rows if len(self._groups) == 1 else rows[lead]
-        phasors, deviation, rocof, p0 = reader.read(own, shift_s, scale)
+        phasors, deviation, rocof, p0, weights = reader.read(own, shift_s, scale)
         if self._retuned is not None:
-            rocof = self._retuned.improve(windows, offset, p0, deviation, rocof)
+            rocof = self._retuned.improve(windows, offset, weights, p0, deviation, rocof)
         for group, reader in self._groups[1:]:
             phasors += reader.read(rows[group], shift_s, scale)[0]
         frequency = self._nominal_hz + deviation + rocof * shift_s

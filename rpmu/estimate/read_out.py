@@ -40,6 +40,8 @@ CHIRP_HZ_PER_S = 0.01
 IMAGES = ((0, 0), (1, 0), (1, 1), (1, 2), (2, 0), (2, 1), (2, 2))
 TAYLOR = (1.0, 1.0, 0.5)
 ROW_SCALES = (1.0, 2 * pi, 2 * pi)  # from the rows of a bank, whose derivatives are over 2 pi
+# Positive sequence over the sum of the phases' sizes, a third in order: with less, frequency would be read from noise.
+LEAST_SEQUENCE = 1 / 30
 ONE = 1 + 0j  # complex, since operations of a float and a complex number are dearer
 
 
@@ -157,6 +159,9 @@ class GroupReader:
     The curves are looked up once, at the deviation before the image is subtracted: that is right to a millihertz, and
     over a millihertz they do not change. The deviation itself is read after it.
 
+    Frequency is that of the positive sequence, or where there is next to none, as with phases in the wrong order, that
+    of the strongest phase.
+
     Args:
         nominal_hz: nominal frequency.
         curves: of each distinct bank among the channels, that of the first channel first.
@@ -193,7 +198,7 @@ class GroupReader:
 
     def read(
         self, rows: Sequence[Number], shift_s: Number, scale: float
-    ) -> tuple[list[Number], Number, Number, Number]:
+    ) -> tuple[list[Number], Number, Number, Number, Sequence[Number]]:
         """Read one report, or m at once.
 
         Args:
@@ -203,17 +208,19 @@ class GroupReader:
 
         Returns:
             Phasors of the channels at the instant; at the centre: deviation, Hz, and ROCOF, Hz/s, of the signal that
-            frequency is read from, and its p0 without image.
+            frequency is read from, its p0 without image, and what each channel counts in it.
         """
         several = len(rows) > 3
-        s0, s1, s2 = self._weighted(rows) if several else rows
+        weights, s0, s1, s2 = self._weighted(rows) if several else (self._weights, *rows)
         one = isinstance(s0, complex)
         exp: Any = cmath.exp if one else np.exp
         lookup: Any = self._pieces.at if one else self._pieces.at_all
         s0 = (s0 or ONE) if one else np.where(s0 == 0, ONE, s0)  # a dead channel reads as zero volts
         raw = (s1 / s0).imag
         u, (r0, d0, d1, d2, v0, v1, h0, h1, *own) = lookup(raw)
-        image, (i00, i10, i11, i12, i20, i21, i22) = self._image(rows, own) if several else (s0.conjugate(), own[2:])
+        image, (i00, i10, i11, i12, i20, i21, i22) = (
+            self._image(rows, own, weights) if several else (s0.conjugate(), own[2:])
+        )
         lead = s0 - image * i00
         inverse = ONE / lead
         mirror, r = image * inverse, s1 * inverse
@@ -243,16 +250,30 @@ class GroupReader:
                 if several:  # whose own p1 may differ from r p0
                     p0 = p0 + (rows[3 * i + 1] - image * i1 - r * p0) * late
                 phasors[i] = p0 * turn * gain
-        return phasors, r_true.imag * (0.5 / pi), c.imag * (h0 + h1 * u), lead
+        return phasors, r_true.imag * (0.5 / pi), c.imag * (h0 + h1 * u), lead, weights
 
-    def _weighted(self, rows: Sequence[Number]) -> tuple[Number, Number, Number]:
-        """The rows of the positive sequence."""
+    def _weighted(self, rows: Sequence[Number]) -> tuple[Sequence[Number], Number, Number, Number]:
+        """What each phase counts in the signal that frequency is read from, and the rows of that signal."""
         (w0, w1, w2), (a0, a1, a2, b0, b1, b2, c0, c1, c2) = self._weights, rows
-        return w0 * a0 + w1 * b0 + w2 * c0, w0 * a1 + w1 * b1 + w2 * c1, w0 * a2 + w1 * b2 + w2 * c2
+        s0 = w0 * a0 + w1 * b0 + w2 * c0
+        hidden: Any = abs(s0) < LEAST_SEQUENCE * (abs(a0) + abs(b0) + abs(c0))
+        if hidden if isinstance(hidden, bool) else hidden.any():
+            w0, w1, w2 = self._strongest(hidden, (a0, b0, c0))
+            s0 = w0 * a0 + w1 * b0 + w2 * c0
+        return (w0, w1, w2), s0, w0 * a1 + w1 * b1 + w2 * c1, w0 * a2 + w1 * b2 + w2 * c2
 
-    def _image(self, rows: Sequence[Number], curves: Sequence[Number]) -> tuple[Number, Sequence[Number]]:
+    def _strongest(self, hidden: Any, phasors: Sequence[Number]) -> list[Number]:
+        """What each phase counts where the positive sequence hides: the strongest alone."""
+        strongest: Any = np.argmax(np.abs(phasors), axis=0)
+        if isinstance(hidden, bool):
+            return [complex(i == strongest) for i in range(len(phasors))]
+        return [np.where(hidden, i == strongest, weight) for i, weight in enumerate(self._weights)]
+
+    def _image(
+        self, rows: Sequence[Number], curves: Sequence[Number], weights: Sequence[Number]
+    ) -> tuple[Number, Sequence[Number]]:
         """The image in the signal that frequency is read from: a factor, and what it multiplies."""
-        w0, w1, w2 = self._weights
+        w0, w1, w2 = weights
         turned = w0 * rows[0].conjugate(), w1 * rows[3].conjugate(), w2 * rows[6].conjugate()
         if len(self._members) == 1:
             return turned[0] + turned[1] + turned[2], curves[2:]

@@ -31,22 +31,25 @@ class RetunedFilter:
     Args:
         banks: of the channels.
         curves: their read-out curves.
-        weights: what each channel counts.
         before: taps before the centre of a window, of the longest bank.
         after: taps after it.
     """
 
-    def __init__(
-        self, banks: Sequence[ChannelBank], curves: Curves, weights: Sequence[complex], before: int, after: int
-    ) -> None:
+    def __init__(self, banks: Sequence[ChannelBank], curves: Curves, before: int, after: int) -> None:
         self._turn = -2j * pi / banks[0].rate_hz * np.arange(-before, after + 1)
         padded = [np.pad(bank.taps[2], (before - bank.before, after - bank.after)) for bank in banks]
-        self._taps = np.stack(padded) * np.array(weights)[:, None]
+        self._taps = np.stack(padded)
         self._curves = curves
         self._bias, self._chirp = evaluate(curves.curvature, 0.0).imag, evaluate(curves.chirp, 0.0)
 
     def improve(
-        self, windows: Floats, offset: Sequence[float], phasor: Number, deviation_hz: Number, rocof_hz_per_s: Number
+        self,
+        windows: Floats,
+        offset: Sequence[float],
+        weights: Sequence[Number],
+        phasor: Number,
+        deviation_hz: Number,
+        rocof_hz_per_s: Number,
     ) -> Number:
         """ROCOF at the centre of the windows, Hz/s: as given near the nominal frequency, a better one away from it.
 
@@ -54,6 +57,7 @@ class RetunedFilter:
             windows: float64 [n_channels, m, taps], or [n_channels, taps] for one; the channels that frequency is read
                 from come first.
             offset: per channel, what its samples stand above zero.
+            weights: what each of those channels counts: one number, or complex128 [m].
             phasor: the first output of the bank, weighted over the channels, without image: complex128 [m], or one.
             deviation_hz: as read, for one window or m, as is the next.
             rocof_hz_per_s: as read.
@@ -70,7 +74,8 @@ class RetunedFilter:
         turned = np.exp(np.multiply.outer(deviation, self._turn))
         n = len(self._taps)
         samples = windows[:n, far] - np.array(offset[:n])[:, None, None]
-        p2 = np.einsum("cmn,cn,mn->m", samples, self._taps, turned)
+        counts = np.array([np.broadcast_to(weight, len(far))[far] for weight in weights])
+        p2 = np.einsum("cmn,cn,cm,mn->m", samples, self._taps, counts, turned)
         x = np.clip(deviation / self._curves.reach_hz, -1, 1)
         relative = p2 / (p0 * evaluate(self._curves.retune, x))
         quiet = (relative.imag - self._bias) / self._chirp
