@@ -9,6 +9,7 @@ of the signal and would step by as much every second (measured: 1 mHz each time)
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -36,11 +37,11 @@ class OffsetTracker:
     def __init__(self, channels: int, sample_rate_hz: float, start: ArrayLike = 0.0) -> None:
         self.offset: NDArray[np.float64] = np.broadcast_to(np.asarray(start, np.float64), channels)[:, None].copy()
         self.u_offset: NDArray[np.float64] = np.full((channels, 1), np.inf)
-        self._variance: NDArray[np.float64] = np.zeros((channels, 1))
-        # Of the variance of one second that the average has: the sum of its weights squared.
-        self._share: NDArray[np.float64] = np.ones((channels, 1))
+        # By channel, and plain numbers: once a second, fifteen numpy calls would be dear.
+        self._variance = [0.0] * channels
+        self._share = [1.0] * channels  # of the variance of one second that the average has: weights squared, summed
+        self._seconds = [0] * channels  # that the average is of
         self._period = round(PERIOD_S * sample_rate_hz)
-        self._seconds: NDArray[np.int64] = np.zeros((channels, 1), np.int64)  # that the average is of
         self._sums: NDArray[np.int64] = np.zeros(channels, np.int64)  # of the second so far,
         self._waiting: list[NDArray[Any]] = []  # but for these blocks
         self._count = 0
@@ -63,22 +64,24 @@ class OffsetTracker:
         beyond = self._count - self._period
         while beyond >= 0:
             end = rows.shape[1] - beyond
-            self._average((self._sums + np.add.reduce(rows[:, :end], 1, np.int64))[:, None] / self._period)
+            self._average((self._sums + np.add.reduce(rows[:, :end], 1, np.int64)).tolist())
             self._sums, rows = np.zeros_like(self._sums), rows[:, end:]
             self._count, beyond = beyond, beyond - self._period
         self._sums = self._sums + np.add.reduce(rows, 1, np.int64)
 
-    def _average(self, mean: NDArray[np.float64]) -> None:
-        """Take in the mean of one more second; the first takes the place of what was assumed."""
-        self._seconds = n = np.minimum(self._seconds + 1, SECONDS)
-        away = mean - self.offset
-        self.offset = self.offset + away / n
-        # Of the first second alone, n = 1, there is no variance yet: it comes out as 0, and its share as 1.
-        self._variance = (1 - 1 / n) * (self._variance + away * away / n)
-        self._share = (1 - 1 / n) ** 2 * self._share + 1 / n**2
-        known = n > 1
-        left = np.where(known, 1 - self._share, 1.0)
-        self.u_offset = np.where(known, 2 * np.sqrt(self._variance * self._share / left), np.inf)
+    def _average(self, sums: list[int]) -> None:
+        """Take in the sums of one more second; the first takes the place of what was assumed."""
+        offset = []
+        for channel, (total, before) in enumerate(zip(sums, self.offset[:, 0].tolist(), strict=True)):
+            self._seconds[channel] = n = min(self._seconds[channel] + 1, SECONDS)
+            away = total / self._period - before
+            offset.append(before + away / n)
+            # Of the first second alone, n = 1, there is no variance yet: it comes out as 0, and its share as 1.
+            self._variance[channel] = variance = (1 - 1 / n) * (self._variance[channel] + away * away / n)
+            self._share[channel] = share = (1 - 1 / n) ** 2 * self._share[channel] + 1 / n**2
+            if n > 1:
+                self.u_offset[channel] = 2 * math.sqrt(variance * share / (1 - share))
+        self.offset = np.array(offset)[:, None]
 
     def follow(self, before: OffsetTracker, channels: Sequence[int | None], scale: float) -> None:
         """Go on from what another tracker has learned.
