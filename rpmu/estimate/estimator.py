@@ -31,8 +31,8 @@ Floats = NDArray[np.float64]
 Window = tuple[int, int, float]  # report, first sample in the history, instant minus centre in samples
 
 LONGEST_SILENCE_S = 10  # of a longer hole, only the last so many seconds of invalid reports are given
-# A frequency farther off, as a part of nominal, is read from noise: phases in the wrong order have no positive
-# sequence. What phasors are corrected by at such a frequency is any number, so the report is invalid.
+# A frequency farther off, as a part of nominal, is read from noise, where there is no signal. What phasors are
+# corrected by at such a frequency is any number, so the report is invalid.
 FARTHEST = 0.5
 WINDOW_VALUES = 1 << 21  # of all windows handled at once, to bound the memory
 
