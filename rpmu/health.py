@@ -6,7 +6,8 @@
 
 A change is healthy after a stretch without a break in which, at every look, the daemon answers, its output flows, its
 time is not worse than before, no input is clipped that was not, and nothing is lost at more than twice the rate of
-before. Output is frames where there was a time to stamp them with, samples where there was none. A look that is not so
+before. That rate is one over the time that its counter has counted; less than five minutes tell none, and excuse no
+loss. Output is frames where there was a time to stamp them with, samples where there was none. A look that is not so
 begins the stretch anew, because a daemon that dies again and again looks well in between. While a change is only
 announced to PDCs (STAT bit 10), what is seen is still the old one: the stretch begins when it holds. Where no daemon
 answered before, none can be asked for after.
@@ -29,6 +30,7 @@ LOOK_S = 1.0
 STEADY_S = 10.0  # a fresh daemon that dies in the same place does so within seconds
 KEPT = {LockState.LOCKED.value: 2, LockState.HOLDOVER.value: 1}  # how good the time is; every other state is 0
 LONG_PERIOD_S = 30.0  # between two reports, beyond which samples stand for frames
+RATE_FROM_S = 300.0  # of counting, from which on what was lost says at which rate: less may be a start's one burst
 LOSSES = {  # counters of what must not happen, by where they stand in the status
     "invalid reports": ("invalid_reports",),
     "restarts of the PRU": ("pru_restarts",),
@@ -54,7 +56,7 @@ class Vital:
         reason: of the state, in words.
         clipped: whether an input is.
         losses: counters of what must not happen, by name.
-        sampled_s: how long the acquisition has run, s.
+        counted_s: how long each of these counters has counted, s, by name.
         period_s: between two reports, s.
         change_in_s: until an announced change of the stream holds, s; None if none is announced.
     """
@@ -65,7 +67,7 @@ class Vital:
     reason: str = ""
     clipped: bool = False
     losses: Mapping[str, int] = field(default_factory=dict)
-    sampled_s: float = 0.0
+    counted_s: Mapping[str, float] = field(default_factory=dict)
     period_s: float = 0.0
     change_in_s: float | None = None
 
@@ -78,6 +80,8 @@ class Vital:
         """
         samples, stream = status["ring"]["samples"], status.get("stream", {})  # no stream: a version before it
         rate = stream.get("reporting_rate_per_s", 1)
+        period_s = 1 / rate if rate > 0 else float(-rate)
+        counted_s = _counted_s(status, period_s)
         return cls(
             state=status["time"]["state"],
             frames=status["server"]["frames_published"],
@@ -85,8 +89,8 @@ class Vital:
             reason=status["time"]["reason"],
             clipped=status["input"]["clipped"],
             losses={name: _at(status, path) for name, path in LOSSES.items()},
-            sampled_s=samples / status["acquisition"]["sample_rate_hz"],
-            period_s=1 / rate if rate > 0 else float(-rate),
+            counted_s={name: counted_s.get(path[0], counted_s["daemon"]) for name, path in LOSSES.items()},
+            period_s=period_s,
             change_in_s=stream.get("change_in_s"),
         )
 
@@ -201,6 +205,8 @@ class HealthCheck:
     def _stands_still(self, before: Vital, stretch: _Stretch, now: Vital, now_s: float) -> str:
         if now.frames < stretch.last.frames:
             return "the daemon has started again"
+        if now.samples < stretch.last.samples:  # and the losses in the ring count from nothing
+            return "the sampling has started again"
         by_frames = before.time_rank > 0 and now.frequent
         last, stretch.last = stretch.last, now
         if now.frames > last.frames if by_frames else now.samples != last.samples:
@@ -212,13 +218,25 @@ class HealthCheck:
 
 
 def _grown(before: Vital, stretch: _Stretch, now: Vital, now_s: float) -> Iterator[str]:
-    """Losses of the stretch beyond twice their rate before."""
+    """Losses of the stretch beyond twice their rate before, where there is one."""
     passed_s = now_s - stretch.began_s
     for name, count in now.losses.items():
         grown = count - stretch.first.losses.get(name, 0)
-        per_s = before.losses.get(name, 0) / before.sampled_s if before.sampled_s else 0.0
+        counted_s = before.counted_s.get(name, 0.0)
+        per_s = before.losses.get(name, 0) / counted_s if counted_s >= RATE_FROM_S else 0.0
         if grown > 2 * per_s * passed_s:
             yield f"{name}: {grown} within {passed_s:.0f} s"
+
+
+def _counted_s(status: Mapping[str, Any], period_s: float) -> dict[str, float]:
+    """How long the counters of each part of a status have counted: a new run begins only the ring's anew."""
+    ring_s = float(status["ring"]["samples"] / status["acquisition"]["sample_rate_hz"])
+    counters = status["time"]["counters"]
+    return {
+        "ring": ring_s,
+        "time": max(ring_s, float(counters["accepted"] + counters["missing"])),  # one or the other every second
+        "daemon": max(ring_s, status["reports"] * period_s),
+    }
 
 
 def _at(status: Mapping[str, Any], path: tuple[str, ...]) -> int:

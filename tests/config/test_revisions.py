@@ -343,7 +343,7 @@ class DaemonHost(FakeHost):
             return None
         flowing_s = 0.0 if self.holds == self.breaks_with else self.time_s
         return {
-            "time": {"state": "locked", "reason": "", "counters": {"resyncs": 0}},
+            "time": {"state": "locked", "reason": "", "counters": {"resyncs": 0, "accepted": 0, "missing": 0}},
             "ring": dict.fromkeys(
                 ("lost_samples", "bad_blocks", "events_lost", "overruns", "underflows", "tag_slips", "stalls"), 0
             )
@@ -352,6 +352,7 @@ class DaemonHost(FakeHost):
             "server": {"frames_published": 60_000 + round(60 * flowing_s)},
             "input": {"clipped": False},
             "stream": {"change_in_s": None, "reporting_rate_per_s": 60},
+            "reports": 0,
             "invalid_reports": 0,
             "pru_restarts": 0,
             "configuration": {

@@ -18,7 +18,7 @@ RATE = 60
 def fresh(state="locked"):
     """The status of a daemon that has run for 1000 s without a loss."""
     return {
-        "time": {"state": state, "reason": "because", "counters": {"resyncs": 0}},
+        "time": {"state": state, "reason": "because", "counters": {"resyncs": 0, "accepted": 990, "missing": 10}},
         "ring": {
             "samples": 12_000_000,
             **dict.fromkeys(
@@ -29,6 +29,7 @@ def fresh(state="locked"):
         "server": {"frames_published": 60_000},
         "input": {"clipped": False},
         "stream": {"change_in_s": None, "reporting_rate_per_s": RATE},
+        "reports": 60_000,
         "invalid_reports": 0,
         "pru_restarts": 0,
     }
@@ -152,6 +153,39 @@ def test_losses_as_before_are_no_fault_of_the_change():
     assert judged(Daemon({second: lose("lost samples", 640) for second in range(3, 200, 4)}), before)
 
 
+def new_run(status, seconds=5):
+    """The acquisition has just begun anew: its own counters, but neither the daemon's nor the clock's."""
+    status["ring"].update(dict.fromkeys(status["ring"], 0))
+    status["ring"]["samples"] = 12_000 * seconds
+
+
+@pytest.mark.parametrize("name", ["invalid reports", "restarts of the PRU", "resynchronisations of the time"])
+def test_old_losses_are_not_those_of_a_run_that_has_just_begun(name):
+    """Ten in 1000 s are one in 100 s, and not two a second because the sampling is five seconds old."""
+    before = fresh()
+    new_run(before)
+    lose(name, 10)(before)
+    assert f"{name}: 1 within" in judged(Daemon({second: lose(name) for second in range(3, 200, 4)}), before)
+
+
+def test_the_burst_of_a_start_excuses_nothing():
+    before = fresh()
+    new_run(before)
+    lose("lost samples", 640)(before)
+    assert "lost samples: " in judged(Daemon({s: lose("lost samples", 64) for s in range(3, 200, 4)}), before)
+
+
+def test_a_new_run_does_not_hide_what_it_has_lost():
+    """From nothing the counters climb to less than they were: the stretch begins anew, and each loss with it."""
+    status = fresh()
+    lose("lost samples", 6400)(status)
+    at = {second: lose("lost samples", 64) for second in range(7, 200, 4)}
+    assert "lost samples: 64 within" in judged(Daemon({5: new_run, **at}, status=status))
+    quiet = Daemon({5: new_run}, status=fresh())
+    assert judged(quiet) == ""
+    assert quiet.time_s == 16, "ten seconds from the look after on"
+
+
 def test_an_input_that_clips_anew_is_a_fault():
     clipped = fresh()
     clipped["input"]["clipped"] = True
@@ -227,6 +261,8 @@ def test_vital_signs_are_those_of_a_real_status():
         status.ring.samples,
     )
     assert vital.frames > 0
-    assert vital.sampled_s == pytest.approx(7, abs=0.5)
+    assert vital.counted_s["lost samples"] == pytest.approx(7, abs=0.5)
+    assert vital.counted_s["invalid reports"] == pytest.approx(7, abs=2)
+    assert set(vital.counted_s) == set(LOSSES)
     assert set(vital.losses) == set(LOSSES)
     assert not any(vital.losses.values())
