@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from math import hypot, sqrt
+from math import hypot, isinf, sqrt
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from rpmu.acquire.sampler import bring_up
 from rpmu.acquire.settings import SamplerSettings
 from rpmu.calibrate.profile import Profile, load_profile, profile_names
 from rpmu.calibrate.pwm import SquareWave
-from rpmu.calibrate.tones import ToneRecord, fit_tones, responses, without_jumper
+from rpmu.calibrate.tones import HIGHEST_HZ, ToneRecord, fit_tones, highest_hz, responses, without_jumper
 from rpmu.errors import InputError
 from rpmu.mid_scale import MidScale
 
@@ -38,7 +38,7 @@ Progress = Callable[[str, float], None]
 class Beyond:
     """What the harmonics' scatter does not show: the converter's non-linearity, and the RC pole's tolerance (k = 2).
 
-    It bends all harmonics of a wave together. The figures are those of 200 simulated units (tests/calibrate/study.py).
+    It bends all harmonics of a wave together. The figures are those of simulated units (tests/calibrate/study.py).
 
     Attributes:
         f0_percent: of the corner.
@@ -50,9 +50,18 @@ class Beyond:
     q_percent: float
     periods: float
 
+    @classmethod
+    def of(cls, profile: Profile, info: AcquisitionInfo) -> Beyond:
+        """What holds for a design, and for how far its harmonics are fitted."""
+        if isinf(profile.rc_pole_hz):
+            return BEYOND_TWO_RCS if highest_hz(info, profile) > HIGHEST_HZ else BEYOND_TWO_RCS_SLOW
+        return BEYOND_LOW_CORNER if profile.f0_hz < LOW_CORNER_HZ else BEYOND
+
 
 BEYOND = Beyond(0.13, 0.067, 2.55e-4)
 BEYOND_LOW_CORNER = Beyond(0.115, 0.14, 2.1e-4)  # most harmonics lie above it and are weak
+BEYOND_TWO_RCS = Beyond(0.042, 0.085, 1.38e-4)  # no further RC pole, and harmonics up to 4 kHz
+BEYOND_TWO_RCS_SLOW = Beyond(0.142, 0.108, 2.41e-4)  # up to 2 kHz, where its f0 and Q look alike
 LOW_CORNER_HZ = 300.0
 
 
@@ -217,7 +226,7 @@ def evaluate(
     Raises:
         InputError: the tone does not arrive, or the harmonics contradict each other.
     """
-    beyond = BEYOND_LOW_CORNER if profile.f0_hz < LOW_CORNER_HZ else BEYOND
+    beyond = Beyond.of(profile, info)
     by_record = [responses(record, info, profile, tone_v) for record in records]
     found: list[Found] = []
     for i, name in enumerate(names):

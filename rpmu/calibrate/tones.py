@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import atan, hypot, pi
+from math import atan, hypot, isinf, pi
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,9 @@ from rpmu.estimate.cic import CicResponse
 from rpmu.estimate.front_end import FrontEnd
 from rpmu.timing.edge import BadEdgeError, EdgeFitter
 
-HIGHEST_HZ = 2000.0  # above, the RC pole's tolerance would be taken for the filter's
+HIGHEST_HZ = 2000.0  # above, the RC pole's tolerance would be taken for the filter's ...
+HIGHEST_WITHOUT_RC_HZ = 4000.0  # ... and where none stands apart, the decimator leaves too little
+SAMPLES_PER_PERIOD = 3  # of the highest harmonic
 LEAST_EDGES = 10
 LEAST_COUNTS = 20.0  # of the fundamental's amplitude: less is noise and pick-up, not the tone
 SHAPE = 2e-4  # relative: what the converter's non-linearity does to a harmonic
@@ -96,6 +98,16 @@ def find_wave(record: ToneRecord, info: AcquisitionInfo, tau_s: float) -> Wave:
     return Wave(origin, float(start), float(period))
 
 
+def highest_hz(info: AcquisitionInfo, profile: Profile) -> float:
+    """Up to where harmonics are fitted.
+
+    Two RCs (Q 0.5) turn so gently about their corner that up to 2 kHz f0 and Q look much the same, and a bend of the
+    converter moves both; up to 4 kHz it moves them a third as much. Several inputs are sampled too slowly for that.
+    """
+    fast = info.sample_rate_hz >= SAMPLES_PER_PERIOD * HIGHEST_WITHOUT_RC_HZ
+    return HIGHEST_WITHOUT_RC_HZ if fast and isinf(profile.rc_pole_hz) else HIGHEST_HZ
+
+
 def responses(record: ToneRecord, info: AcquisitionInfo, profile: Profile, tone_v: float) -> list[list[Reading]]:
     """For each channel, the response at every odd harmonic, the RC pole as a delay as in `Profile.front_end`.
 
@@ -106,7 +118,7 @@ def responses(record: ToneRecord, info: AcquisitionInfo, profile: Profile, tone_
     good = [block for block in record.blocks if not block.bad_scans]
     codes = np.concatenate([block.codes for block in good]).astype(np.float64) * info.counts_per_code
     newest = np.concatenate([b.first_scan - wave.origin + np.arange(len(b.codes)) * info.decimation for b in good])
-    orders = np.arange(1, int(HIGHEST_HZ * wave.period / float(info.scan_rate_hz)) + 1, 2)
+    orders = np.arange(1, int(highest_hz(info, profile) * wave.period / float(info.scan_rate_hz)) + 1, 2)
     found = []
     for channel in range(info.channels):
         instants = newest - float(info.cic_delay_scans) - float(info.skew_scans(channel))

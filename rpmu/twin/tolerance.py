@@ -1,13 +1,16 @@
 """Units off the line: a board as its parts make it, not as its design says. What calibration is there to find.
 
-Resistors of 1 % and C0G capacitors of 5 %, each uniform; gain, f0 and Q follow from them to first order, whatever the
-design: gain = R2/R1, f0 = 1/(2 pi sqrt(R2 R3 C1 C2)), Q = sqrt(C1/C2) times what the resistors hardly move. On top a
-transformer whose ratio and lead nobody knows, a converter with its reference, offset and non-linearity, a crystal.
+Resistors of 1 % and C0G capacitors of 5 %, each uniform; gain, f0 and Q follow from them to first order. A filter with
+multiple feedback: gain = R2/R1, f0 = 1/(2 pi sqrt(R2 R3 C1 C2)), Q = sqrt(C1/C2) times what the resistors hardly move.
+Two RCs one after the other (design B): gain = R3/(R1 + R2), each real pole by its own RC, and so Q never above 1/2.
+On top a transformer whose ratio and lead nobody knows, a converter with its reference, offset and non-linearity, and a
+crystal.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from math import acosh, exp, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +31,7 @@ INL_LSB = (0.5, 2.0)  # largest deviation: from good to the data sheet's limit
 CODES = 4096
 STEP_EVERY = 512  # a successive-approximation converter's capacitors do not quite match: steps where the high bits turn
 BENDS = 5
+REAL_POLES_Q = 0.5  # no two RCs have more, and no filter that is meant to resonate has less
 
 
 @dataclass(frozen=True)
@@ -90,16 +94,30 @@ def _front_end(profile: Profile, rng: np.random.Generator) -> tuple[Profile, flo
     r1, r2, r3, r4 = (0.01 * R_PERCENT * rng.uniform(-1.0, 1.0, 4)).tolist()
     c1, c2, c4 = (0.01 * C_PERCENT * rng.uniform(-1.0, 1.0, 3)).tolist()
     ratio, delay, skew, bias, vdd, offset, crystal = rng.uniform(-1.0, 1.0, 7).tolist()
+    if profile.q <= REAL_POLES_Q:
+        parts = 1.0 + r3 - 0.5 * (r1 + r2)
+        f0_hz, q = two_rcs(profile, r3 + c1, r4 + c4)
+    else:
+        parts = 1.0 + r2 - r1
+        f0_hz, q = profile.f0_hz * (1.0 - 0.5 * (r2 + r3 + c1 + c2)), profile.q * (1.0 + 0.5 * (c1 - c2))
     built = replace(
         profile,
-        gain=profile.gain * (1.0 + r2 - r1) * (1.0 + 0.01 * RATIO_PERCENT * ratio),
-        f0_hz=profile.f0_hz * (1.0 - 0.5 * (r2 + r3 + c1 + c2)),
-        q=profile.q * (1.0 + 0.5 * (c1 - c2)),
+        gain=profile.gain * parts * (1.0 + 0.01 * RATIO_PERCENT * ratio),
+        f0_hz=f0_hz,
+        q=q,
         rc_pole_hz=profile.rc_pole_hz * (1.0 - r4 - c4),
         delay_s=profile.delay_s + DELAY_S * delay + SKEW_S * skew,
         bias_v=profile.bias_v * (1.0 + 0.01 * BIAS_PERCENT * bias),
     )
     return built, _electronics_s(profile) + SKEW_S * skew, vdd, offset, crystal
+
+
+def two_rcs(profile: Profile, first: float, second: float) -> tuple[float, float]:
+    """f0 and Q of two real poles whose RCs are off by these shares; which of the poles is lower does not matter."""
+    apart = acosh(REAL_POLES_Q / profile.q)  # half the logarithm of the poles' ratio
+    poles_hz = profile.f0_hz * exp(-apart) * (1.0 - first), profile.f0_hz * exp(apart) * (1.0 - second)
+    f0_hz = sqrt(poles_hz[0] * poles_hz[1])
+    return f0_hz, f0_hz / sum(poles_hz)
 
 
 def _electronics_s(profile: Profile) -> float:

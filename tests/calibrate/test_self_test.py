@@ -22,7 +22,7 @@ from rpmu.calibrate.readings import Base
 from rpmu.calibrate.record import Reference
 from rpmu.calibrate.self_test import Found, self_test
 from rpmu.calibrate.tested import after_self_test, moved
-from rpmu.calibrate.tones import ToneRecord, Wave, find_wave, responses, with_jumper, without_jumper
+from rpmu.calibrate.tones import ToneRecord, Wave, find_wave, highest_hz, responses, with_jumper, without_jumper
 from rpmu.cli import calibrate_self_test
 from rpmu.cli.main import main
 from rpmu.config import parse
@@ -205,6 +205,43 @@ def test_every_design_by_the_short_cut(name):
     assert found.f0_hz == pytest.approx(unit.profile.f0_hz, rel=0.01 * found.u_f0_percent)
     assert found.q == pytest.approx(unit.profile.q, rel=0.01 * found.u_q_percent)
     assert found.delay_s == pytest.approx(built_delay_s(unit), abs=found.u_delay_s)
+
+
+def test_two_rcs_are_told_apart_by_higher_harmonics(monkeypatch):
+    """A converter's bend moves f0 and Q of design B several times as much if harmonics end at 2 kHz."""
+    design = load_profile("reference-b-120v")
+    unit = unit_of(design, 1)
+    far = self_tested(unit, design, 1)
+    monkeypatch.setattr("rpmu.calibrate.tones.HIGHEST_WITHOUT_RC_HZ", 2000.0)
+    near = self_tested(unit, design, 1)
+    for name in ("f0_hz", "q"):
+        true = getattr(unit.profile, name)
+        assert 2.5 * abs(getattr(far, name) / true - 1) < abs(getattr(near, name) / true - 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "scan_adc_clocks", "reach_hz", "f0_percent"),
+    [
+        ("reference-a-120v", 50, 2000.0, 0.13),
+        ("thesis-100hz", 50, 2000.0, 0.115),
+        ("option-ct-30a", 50, 2000.0, 0.13),
+        ("reference-b-120v", 50, 4000.0, 0.042),
+        ("reference-b-120v", 100, 2000.0, 0.142),
+    ],
+)
+def test_how_far_harmonics_are_fitted_and_what_that_leaves(name, scan_adc_clocks, reach_hz, f0_percent):
+    """Three inputs are scanned half as fast as one: 4 kHz would be beyond half the rate of the samples."""
+    design, info = load_profile(name), replace(INFO, scan_adc_clocks=scan_adc_clocks)
+    assert highest_hz(info, design) == reach_hz < info.sample_rate_hz / 2
+    assert module.Beyond.of(design, info).f0_percent == f0_percent
+
+
+def test_two_rcs_never_resonate():
+    """Design B: each pole goes with its own R and C, f0 with all four, and Q stays just below a half."""
+    design = load_profile("reference-b-120v")
+    units = [unit_of(design, number).profile for number in range(1, 101)]
+    assert all(0.497 < unit.q <= 0.5 for unit in units)
+    assert max(abs(unit.f0_hz / design.f0_hz - 1) for unit in units) > 0.03
 
 
 def test_a_front_end_without_the_option_is_refused_before_anything_is_touched(tmp_path, capsys):

@@ -11,8 +11,11 @@ import pytest
 from hardware.tools import derive_profiles, spice
 from hardware.tools.parts import HARDWARE, content, designs, formula
 from rpmu.calibrate import load_profile
+from rpmu.calibrate.fit import Reading
 from rpmu.calibrate.self_test import tones_hz
+from rpmu.calibrate.tones import HIGHEST_WITHOUT_RC_HZ, fit_tones, without_jumper
 from rpmu.twin.front_end import AnalogChain
+from rpmu.twin.tolerance import two_rcs
 
 pytestmark = pytest.mark.skipif(not shutil.which("ngspice"), reason="needs the Debian package ngspice")
 DESIGNS = designs()
@@ -193,6 +196,27 @@ def test_the_tone_of_the_self_test(name):
     lowered = np.sqrt(v["R2"] * v["R3"]) / v["R7"] / np.sqrt(v["C1"] / v["C2"])
     assert 1 / profile.tone_q - 1 / profile.q == pytest.approx(lowered, rel=2e-3)
     assert profile.tone_gain == pytest.approx(-v["R2"] / v["R7"], rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("factors", "first", "second"),
+    [
+        ({"R1": 1.01, "R2": 1.01, "R5": 0.99, "R6": 1.01, "R7": 1.01}, 1.0, 1.0),
+        ({"R3": 1.01, "C1": 1.05}, 1.01 * 1.05, 1.0),
+        ({"R4": 0.99, "C4": 0.95}, 1.0, 0.99 * 0.95),
+        ({"R3": 1.01, "C1": 1.05, "R4": 0.99, "C4": 0.95}, 1.01 * 1.05, 0.99 * 0.95),
+    ],
+)
+def test_of_design_b_the_self_test_sees_two_rcs_and_nothing_else(factors, first, second):
+    """Neither R7 nor the line's and the mid-scale's resistors move f0 or Q, which the fit up to 4 kHz finds."""
+    design, profile = DESIGNS["reference-b-120v"], load_profile("reference-b-120v")
+    parts = {name: f"{design.values[name] * factor:.9g}" for name, factor in factors.items()}
+    f, h = spice.tone_response(replace(design, parts=design.parts | parts), 120.0, HIGHEST_WITHOUT_RC_HZ)
+    readings = [Reading(hz, 3.3, response) for hz, response in zip(f.tolist(), h.tolist(), strict=True)]
+    found = fit_tones(readings, profile).front_end
+    f0_hz, q = two_rcs(profile, 1 - 1 / first, 1 - 1 / second)
+    assert found.f0_hz == pytest.approx(f0_hz, rel=1e-4)
+    assert without_jumper(found.q, profile) == pytest.approx(q, rel=2e-4)
 
 
 @each_design
