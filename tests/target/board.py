@@ -37,8 +37,9 @@ idcode = {idcode}
 access = 10.0.2.0/24
 allow_uncalibrated = yes
 """
-# Slower looks at the ring, because the twin moves in slow motion; and a receiver that is left as it is.
-SETTINGS = ("sampling.poll_interval_s=0.1", "gps.device=/dev/pmu-gnss", "gps.configure=false")
+# Slower looks at the ring, because the twin moves in slow motion; a receiver that is left as it is; and changes that
+# are announced for 10 s of the twin's time, because a minute of it is four of the guest's.
+SETTINGS = ("sampling.poll_interval_s=0.1", "gps.device=/dev/pmu-gnss", "gps.configure=false", "server.notice_s=10")
 TWIN_UNIT = f"""\
 [Unit]
 Description=The twin as the board's hardware

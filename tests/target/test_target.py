@@ -184,7 +184,7 @@ def test_apply_confirm_and_rollback(board):
     out, error = change.communicate(timeout=PATIENCE_S)
     assert change.returncode == 0, (out, error)
     board.locked()
-    assert frames(board, 3)[0].pmus[0].name.strip() == "ATTIC"
+    until("the new name, which is announced first", lambda: frames(board, 3)[0].pmus[0].name.strip() == "ATTIC")
     back = board.rpmu("config", "rollback")
     assert back.returncode == 0, back.stderr
     board.locked()
