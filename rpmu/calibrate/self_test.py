@@ -55,14 +55,17 @@ class Beyond:
         """What holds for a design, and for how far its harmonics are fitted."""
         if isinf(profile.rc_pole_hz):
             return BEYOND_TWO_RCS if highest_hz(info, profile) > HIGHEST_HZ else BEYOND_TWO_RCS_SLOW
-        return BEYOND_LOW_CORNER if profile.f0_hz < LOW_CORNER_HZ else BEYOND
+        if profile.f0_hz < LOW_CORNER_HZ:
+            return BEYOND_LOW_CORNER
+        return BEYOND_HIGH_CORNER if profile.f0_hz > HIGH_CORNER_HZ else BEYOND
 
 
 BEYOND = Beyond(0.13, 0.067, 2.55e-4)
 BEYOND_LOW_CORNER = Beyond(0.115, 0.14, 2.1e-4)  # most harmonics lie above it and are weak
+BEYOND_HIGH_CORNER = Beyond(0.114, 0.062, 2.14e-4)  # most lie below it
 BEYOND_TWO_RCS = Beyond(0.042, 0.085, 1.38e-4)  # no further RC pole, and harmonics up to 4 kHz
 BEYOND_TWO_RCS_SLOW = Beyond(0.142, 0.108, 2.41e-4)  # up to 2 kHz, where its f0 and Q look alike
-LOW_CORNER_HZ = 300.0
+LOW_CORNER_HZ, HIGH_CORNER_HZ = 300.0, 1200.0
 
 
 @dataclass(frozen=True)

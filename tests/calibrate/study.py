@@ -32,6 +32,7 @@ TESTED = {  # whose self-test is studied, and from which unit on: before, there 
     "reference-a-120v": 1,
     "thesis-100hz": 1,
     "reference-b-120v": 101,
+    "option-ct-30a": 601,
 }
 MAINS = ((3, 0.01), (5, 0.012), (7, 0.006))  # what an outlet carries besides
 FIT_POINTS = tuple((f, 120.0) for f in (55.0, 58.0, 60.0, 62.0, 65.0))
