@@ -102,7 +102,7 @@ def highest_hz(info: AcquisitionInfo, profile: Profile) -> float:
     """Up to where harmonics are fitted.
 
     Two RCs (Q 0.5) turn so gently about their corner that up to 2 kHz f0 and Q look much the same, and a bend of the
-    converter moves both; up to 4 kHz it moves them a third as much. Several inputs are sampled too slowly for that.
+    converter moves both; up to 4 kHz it moves f0 half as much. Several inputs are sampled too slowly for that.
     """
     fast = info.sample_rate_hz >= SAMPLES_PER_PERIOD * HIGHEST_WITHOUT_RC_HZ
     return HIGHEST_WITHOUT_RC_HZ if fast and isinf(profile.rc_pole_hz) else HIGHEST_HZ

@@ -208,7 +208,7 @@ def test_every_design_by_the_short_cut(name):
 
 
 def test_two_rcs_are_told_apart_by_higher_harmonics(monkeypatch):
-    """A converter's bend moves f0 and Q of design B several times as much if harmonics end at 2 kHz."""
+    """The bend of unit 1's converter moves f0 and Q of design B several times as much if harmonics end at 2 kHz."""
     design = load_profile("reference-b-120v")
     unit = unit_of(design, 1)
     far = self_tested(unit, design, 1)
