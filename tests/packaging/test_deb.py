@@ -118,6 +118,27 @@ def test_configuration_files_are_kept_on_upgrade(deb, tmp_path):
         subprocess.run(["sh", "-n", str(tmp_path / script)], check=True)
 
 
+def test_a_mended_version_starts_although_the_one_before_had_failed_too_often(deb, tmp_path):
+    subprocess.run(["dpkg-deb", "-e", str(deb), str(tmp_path)], check=True)
+    commands = tmp_path / "commands"
+    commands.mkdir()
+    for name in (
+        "systemctl",
+        "deb-systemd-invoke",
+        "deb-systemd-helper",
+        "systemd-sysusers",
+        "systemd-tmpfiles",
+        "udevadm",
+    ):
+        (commands / name).write_text(f'#!/bin/sh\necho "{name} $*" >>"{tmp_path}/log"\n')
+        (commands / name).chmod(0o755)
+    script = (tmp_path / "postinst").read_text().replace("/run/systemd/system", str(commands))
+    words = ["sh", "-c", script.replace("py3compile -p rpmu", ":"), "postinst", "configure"]
+    subprocess.run(words, env={"PATH": f"{commands}:/usr/bin:/bin"}, check=True)
+    calls = (tmp_path / "log").read_text().splitlines()
+    assert calls.index("systemctl reset-failed rpmu.service") < calls.index("deb-systemd-invoke restart rpmu.service")
+
+
 def test_lintian_has_nothing_to_say(deb):
     if shutil.which("lintian") is None:
         pytest.skip("needs lintian (Debian package lintian)")
