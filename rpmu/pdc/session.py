@@ -161,6 +161,7 @@ class Session:
         self._grid = Grid(1)
         self._held: deque[bytes] = deque()  # data frames that wait for a configuration
         self._held_ask_s = -RETRY_S
+        self._held_asked = False  # whether the configuration was asked for since the first of them came
         self._last_ordinal: int | None = None
         self._leaps = LeapSeconds()
         self._asking_since_s: float | None = None  # a configuration request is open since then
@@ -210,6 +211,8 @@ class Session:
         """Look after the time: frames that have waited long enough for an answer, and what to send again."""
         events: list[SessionEvent] = []
         if self._held and self.config is not None and now_s - self._held_ask_s >= RETRY_S:
+            if not self._held_asked:
+                return events, self._ask_for_held(now_s)
             self._release(events)
         if self._asking_since_s is not None and now_s - self._asked_s >= RETRY_S:
             return events, self._ask_configuration(now_s)
@@ -276,12 +279,17 @@ class Session:
         if not self.settings.commands and self.config is not None:
             self._refuse(raw)  # nobody to ask
             return []
-        if len(self._held) >= MAX_HELD_FRAMES:
+        if not self._held:
+            self._held_asked = self._asking_since_s is not None
+        elif len(self._held) >= MAX_HELD_FRAMES:
             self._refuse(self._held.popleft())
         self._held.append(raw)
         if self._asking_since_s is not None or now_s - self._held_ask_s < RETRY_S:
-            return []  # a frame that fits none must not make a flood of requests
-        self._held_ask_s = now_s
+            return []  # a frame that fits none must not make a flood of requests; `tick` asks in time
+        return self._ask_for_held(now_s)
+
+    def _ask_for_held(self, now_s: float) -> list[CommandFrame]:
+        self._held_ask_s, self._held_asked = now_s, True
         return self._ask_configuration(now_s)
 
     def _release(self, events: list[SessionEvent]) -> None:
