@@ -360,6 +360,7 @@ class Session:
             self.config = config
             self._grid = Grid(config.data_rate)
             self._change_offsets = stat_offsets(config)
+            self._held_ask_s = -RETRY_S  # it helped to ask: frames of the next change may ask at once
         events.append(RawConfig(raw, config, changed))
         self._release(events)
         if self._data_on or not self.settings.commands:
