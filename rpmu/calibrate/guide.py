@@ -73,6 +73,7 @@ def by_generator(angle_deg: float, started_ns: int = 0, *, three_phase: bool = F
     """
 
     def truth(frame: DataFrame, _: DataFrame | None, target: Target) -> list[complex]:
+        """What the generator gave at the frame's instant, V, one per channel."""
         assert target.frequency_hz is not None, "a generator's plan has frequencies"
         assert target.voltage_v is not None, "and levels"
         nominal_hz = frame.config.pmus[0].nominal_hz
@@ -96,6 +97,7 @@ def by_multimeter(*volts: float) -> Truth:
     """
 
     def truth(frame: DataFrame, _: DataFrame | None, __: Target) -> list[complex]:
+        """What the multimeter read, V, at the angles that the frame reports, one per channel."""
         names = names_of(frame)
         read = volts * len(names) if len(volts) == 1 else volts
         if len(read) != len(names):

@@ -124,34 +124,44 @@ def all_of_it(config: Config) -> Config:
 
 def contributions() -> list[Contribution]:
     """The lines of the table; the first is the ideal, the last is all of them."""
-    seven = unit_of(NOMINAL, UNIT)
-    warm = {"gain": NOMINAL.gain * WARMER["gain"], "f0_hz": NOMINAL.f0_hz * WARMER["f0_hz"]}
-    worst = replace(
-        seven.profile,
-        gain=seven.profile.gain * WARMER["gain"],
-        f0_hz=seven.profile.f0_hz * WARMER["f0_hz"],
-        delay_s=seven.profile.delay_s + TRANSFORMER_S,
-        pps_tau_s=NOMINAL.pps_tau_s * 1.1,
-    )
-    slow_slope = replace(NOMINAL, pps_tau_s=NOMINAL.pps_tau_s * 1.1)
-    warm_adapter = replace(NOMINAL, delay_s=NOMINAL.delay_s + TRANSFORMER_S)
+    ideal = Contribution("nothing but the converter's rounding")
+    return [ideal, *of_converter(), *of_time(), *of_front_end(), *of_transformer(), *of_source(), all_together()]
+
+
+def of_converter() -> list[Contribution]:
+    """What the converter does, and its supply."""
+    low = AdcErrors(gain=1.005)
     return [
-        Contribution("nothing but the converter's rounding"),
         Contribution("converter: noise of 0.5 LSB", "0.01 (0.09)", {"adc": AdcErrors(noise_lsb_rms=NOISE_LSB)}),
         Contribution("converter: non-linearity of 2 LSB", "0.05 (0.3)", {"adc": AdcErrors(inl_lsb=INL)}),
         Contribution("converter: offset of 2 LSB", "", {"adc": AdcErrors(offset_lsb=2.0)}),
-        Contribution("VDD_ADC 0.5 % off, nothing done about it", "0.5", {"adc": AdcErrors(gain=1.005)}),
+        Contribution("VDD_ADC 0.5 % off, nothing done about it", "0.5", {"adc": low}),
         Contribution(
             "the same with the 1.25 V reference, itself 0.06 % off (20 K)",
             "0.06",
-            {"adc": AdcErrors(gain=1.005), "reference_v": 1.25 * REFERENCE_OFF},
+            {"adc": low, "reference_v": 1.25 * REFERENCE_OFF},
             config=with_reference,
         ),
+    ]
+
+
+def of_time() -> list[Contribution]:
+    """What crystal, PPS and the sequence of the channels do to the instants."""
+    slow_slope = replace(NOMINAL, pps_tau_s=NOMINAL.pps_tau_s * 1.1)
+    return [
         Contribution("crystal 100 ppm off", "", {"crystal": CrystalSettings(ppm=100.0)}),
         Contribution("crystal: 0.5 ppm of swing in 10 min, and its walk", "", {"crystal": CrystalSettings(**SWINGING)}),
         Contribution("PPS: 10 ns of jitter, 5 ns of saw-tooth", "0.04", {"gps": GpsSettings()}),
         Contribution("PPS: slope 10 % from nominal", "0.04", built(slow_slope)),
         Contribution("channel skew of 0.5 us, not calibrated", "0.02", {"skew_s": (0.5e-6,)}),
+    ]
+
+
+def of_front_end() -> list[Contribution]:
+    """What a unit off the line does, before and after its calibration, and as it gets warmer."""
+    seven = unit_of(NOMINAL, UNIT)
+    warm = {"gain": NOMINAL.gain * WARMER["gain"], "f0_hz": NOMINAL.f0_hz * WARMER["f0_hz"]}
+    return [
         Contribution("front end of unit 7, not calibrated", "", built(seven.profile)),
         Contribution(
             "front end and converter of unit 7, calibrated without error",
@@ -160,6 +170,13 @@ def contributions() -> list[Contribution]:
             config=with_channel(calibrated()),
         ),
         Contribution("filter 20 K warmer", "0.10", built(replace(NOMINAL, **warm))),
+    ]
+
+
+def of_transformer() -> list[Contribution]:
+    """What the plug-in transformer does: its copper with temperature, its core with the voltage."""
+    warm_adapter = replace(NOMINAL, delay_s=NOMINAL.delay_s + TRANSFORMER_S)
+    return [
         Contribution("transformer 20 K warmer", "0.48", built(warm_adapter)),
         Contribution("transformer's core: outlet 20 % low", "1.2", {"magnetising": CORE}, level=0.8),
         Contribution("transformer's core: outlet 10 % low", "", {"magnetising": CORE}, level=0.9),
@@ -170,24 +187,42 @@ def contributions() -> list[Contribution]:
             config=with_channel(calibrated(unit=0, core=CORE)),
             level=0.9,
         ),
+    ]
+
+
+def of_source() -> list[Contribution]:
+    """What the generator of the calibration and the mains themselves do."""
+    return [
         Contribution("calibrated against a source 0.1 % off", "0.10", config=with_channel(nominal_channel(SOURCE_OFF))),
         Contribution("mains with 3 % of harmonics", "", source=f",harmonics={HARMONICS}"),
-        Contribution(
-            "all of it: unit 7 calibrated 0.1 % off, then 20 K warmer and 10 % low, with the reference channel",
-            "about 0.7",
-            {
-                "magnetising": CORE,
-                "profile": worst,
-                "adc": seven.adc,
-                "reference_v": 1.25 * REFERENCE_OFF,
-                "crystal": CrystalSettings(ppm=100.0, **SWINGING),
-                "gps": GpsSettings(),
-            },
-            f",harmonics={HARMONICS}",
-            all_of_it,
-            0.9,
-        ),
     ]
+
+
+def all_together() -> Contribution:
+    """Unit 7 with everything against it at once."""
+    seven = unit_of(NOMINAL, UNIT)
+    worst = replace(
+        seven.profile,
+        gain=seven.profile.gain * WARMER["gain"],
+        f0_hz=seven.profile.f0_hz * WARMER["f0_hz"],
+        delay_s=seven.profile.delay_s + TRANSFORMER_S,
+        pps_tau_s=NOMINAL.pps_tau_s * 1.1,
+    )
+    return Contribution(
+        "all of it: unit 7 calibrated 0.1 % off, then 20 K warmer and 10 % low, with the reference channel",
+        "about 0.7",
+        {
+            "magnetising": CORE,
+            "profile": worst,
+            "adc": seven.adc,
+            "reference_v": 1.25 * REFERENCE_OFF,
+            "crystal": CrystalSettings(ppm=100.0, **SWINGING),
+            "gps": GpsSettings(),
+        },
+        f",harmonics={HARMONICS}",
+        all_of_it,
+        0.9,
+    )
 
 
 def measured(contribution: Contribution, voltage_v: float, seconds: float = SECONDS) -> tuple[float, float]:

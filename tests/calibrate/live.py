@@ -11,29 +11,20 @@ from typing import Any
 
 from rpmu import rooms
 from rpmu.acquire.gps_port import SerialGpsPort
-from rpmu.calibrate.profile import load_profile
 from rpmu.config import Config
 from rpmu.daemon import Daemon
 from rpmu.twin.pacing import MAX_SPEED, Pacer
 from rpmu.twin.pty_port import PtyPort
 from rpmu.twin.signals import MainsSource
-from rpmu.twin.world import Twin, TwinSettings
-from tests.e2e.rig import START_NS
+from rpmu.twin.world import Twin
+from tests.e2e.rig import settings_of
 
 
 @contextmanager
 def live_twin(config: Config, mains: MainsSource | None = None, **twin_settings: Any) -> Iterator[str]:
     """Its address; the configuration's own address is not used."""
     config = replace(config, server=replace(config.server, listen=("127.0.0.1:0",)))
-    chosen = {
-        "start_ns": START_NS,
-        "profile": load_profile(rooms.profile_name(config)),
-        "nominal_hz": config.station.nominal_frequency_hz,
-        "phases": config.station.phases,
-        "mains_ain": tuple(channel.ain for channel in config.channels),
-        "reference_ain": config.sampling.reference_ain,
-    }
-    settings = TwinSettings(**(chosen | twin_settings))
+    settings = settings_of(config, **twin_settings)
     ready, stop, found = threading.Event(), threading.Event(), []
 
     async def serve() -> None:

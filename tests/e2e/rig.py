@@ -83,6 +83,19 @@ def configuration(**station: Any) -> Config:
     )
 
 
+def settings_of(config: Config, **others: Any) -> TwinSettings:
+    """A twin wired as a configuration says, with other settings where they are given."""
+    chosen = {
+        "start_ns": START_NS,
+        "profile": load_profile(rooms.profile_name(config)),
+        "nominal_hz": config.station.nominal_frequency_hz,
+        "phases": config.station.phases,
+        "mains_ain": tuple(channel.ain for channel in config.channels),
+        "reference_ain": config.sampling.reference_ain,
+    }
+    return TwinSettings(**(chosen | others))
+
+
 def run_chain(
     seconds: float,
     config: Config | None = None,
@@ -97,15 +110,7 @@ def run_chain(
     `watch` sees every step; `changes` are configurations to be taken over at so many seconds.
     """
     config = config or configuration()
-    chosen = {
-        "start_ns": START_NS,
-        "profile": load_profile(rooms.profile_name(config)),
-        "nominal_hz": config.station.nominal_frequency_hz,
-        "phases": config.station.phases,
-        "mains_ain": tuple(channel.ain for channel in config.channels),
-        "reference_ain": config.sampling.reference_ain,
-    }
-    settings = TwinSettings(**(chosen | twin_settings))
+    settings = settings_of(config, **twin_settings)
     return asyncio.run(_run(seconds, config, settings, recorder, mains, watch, dict(changes or {})))
 
 

@@ -56,12 +56,27 @@ class Watching:
             await asyncio.sleep(0.5)
 
 
+SECOND = FIRST.replace("ONE", "TWO").replace("[server]", "reporting_rate_per_s = 30\n[server]")
+SECOND += 'access = ["127.0.0.0/8"]\n'
+
+
 @pytest.mark.slow
 def test_changes_are_taken_examined_and_undone(board):
+    take_a_good_one(board)
+    undo_one_that_nobody_confirms(board)
+    undo_one_with_swapped_inputs(board)
+    undo_one_without_a_clock(board)
+    undo_one_that_is_refused(board)
+    revisions = subprocess.run(
+        [*RPMU, "config", "revisions", "--store", str(board.store)], capture_output=True, text=True, timeout=60
+    )
+    assert "2 (in force)" in revisions.stdout
+
+
+def take_a_good_one(board):
+    """Announced, then in every frame, without a disturbance of the time or a loss."""
     watching = Watching(board)
-    second = FIRST.replace("ONE", "TWO").replace("[server]", "reporting_rate_per_s = 30\n[server]")
-    second += 'access = ["127.0.0.0/8"]\n'
-    done = watching.during(lambda: board.apply(second))
+    done = watching.during(lambda: board.apply(SECOND))
     assert done.returncode == 0, done.stdout + done.stderr
     lines = done.stdout.splitlines()
     assert lines[0].startswith('[station] name: "ONE" -> "TWO"; announced to PDCs (2 s of STAT bit 10')
@@ -79,19 +94,24 @@ def test_changes_are_taken_examined_and_undone(board):
     assert (status["time"]["counters"]["resyncs"], status["pru_restarts"], status["drops"]) == (0, 0, 0)
     assert status["configuration"]["loads"] == 1
 
-    # one that nobody confirms
+
+def undo_one_that_nobody_confirms(board):
+    """Nothing is wrong with it, but whoever sent it does not come back."""
     watching = Watching(board)
-    third = second.replace("TWO", "THREE")
-    done = watching.during(lambda: board.apply(third, "--confirm-within", "4"))
+    done = watching.during(lambda: board.apply(SECOND.replace("TWO", "THREE"), "--confirm-within", "4"))
     assert done.returncode == 1
     assert "undone: it was not confirmed in time" in done.stdout
     board.until(lambda status: status["stream"]["name"] == "TWO" and status["stream"]["change_in_s"] is None)
     assert set(watching.states) == {"locked"}
 
-    # one that takes the pulse for the mains and the mains for pulses: the sampling starts anew for it, and once more
-    # without it, and the clock is carried through both
+
+def undo_one_with_swapped_inputs(board):
+    """It takes the pulse for the mains and the mains for pulses.
+
+    The sampling starts anew for it, and once more without it, and the clock is carried through both.
+    """
     watching = Watching(board)
-    swapped = second + '[sampling]\npps_ain = 0\n[[channel]]\nname = "VA"\nain = 1\n'
+    swapped = SECOND + '[sampling]\npps_ain = 0\n[[channel]]\nname = "VA"\nain = 1\n'
     done = watching.during(lambda: board.apply(swapped, "--well-within", "6"))
     assert done.returncode == 1, done.stdout
     assert "the sampling starts anew" in done.stdout
@@ -102,25 +122,24 @@ def test_changes_are_taken_examined_and_undone(board):
     status = board.status
     assert (status["time"]["counters"]["resyncs"], status["pru_restarts"]) == (0, 0)
 
-    # one that is fine as a file, and breaks the flow: no clock is there to take the time from
-    broken = second + '[time]\nsource = "system"\n'
-    done = board.apply(broken, "--well-within", "6")
+
+def undo_one_without_a_clock(board):
+    """It is fine as a file, and breaks the flow: no clock is there to take the time from."""
+    done = board.apply(SECOND + '[time]\nsource = "system"\n', "--well-within", "6")
     assert done.returncode == 1, done.stdout
     assert "undone: the daemon did worse with it" in done.stdout
     assert "the clock starts anew" in done.stdout
-    assert (board.store / "current").read_text() == second
+    assert (board.store / "current").read_text() == SECOND
     board.until(lambda status: status["time"]["state"] == "locked")
 
-    # one that the daemon refuses, since it cannot listen there
-    done = board.apply(second.replace("127.0.0.1:0", "192.0.2.1:4712"))
+
+def undo_one_that_is_refused(board):
+    """The daemon cannot listen where it says."""
+    done = board.apply(SECOND.replace("127.0.0.1:0", "192.0.2.1:4712"))
     assert done.returncode == 1
     assert "cannot listen on 192.0.2.1:4712" in done.stdout
     assert board.status["configuration"]["refused"] == "", "the one before is in force again"
     assert board.status["time"]["state"] == "locked"
-    revisions = subprocess.run(
-        [*RPMU, "config", "revisions", "--store", str(board.store)], capture_output=True, text=True, timeout=60
-    )
-    assert "2 (in force)" in revisions.stdout
 
 
 def test_a_signal_with_a_wrong_file_changes_nothing_and_says_why(board):
