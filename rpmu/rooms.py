@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Literal
 
 from rpmu import __version__
 from rpmu.acquire.blocks import ADC_BITS
@@ -73,7 +72,7 @@ def timing_settings(config: Config) -> TimingSettings:
     """Constants and limits of time."""
     time = config.time
     return TimingSettings(
-        pps_input=_pps_input(config),
+        pps_input=config.pulse_input,
         pps_tau_s=time.pps_tau_s,
         pps_delay_ns=time.pps_delay_ns,
         pin_latency_ns=time.pin_latency_ns,
@@ -92,13 +91,6 @@ def check_time(config: Config) -> None:
     """
     timing_settings(config)
     leap_schedule(config)
-
-
-def _pps_input(config: Config) -> Literal["adc", "pin"]:
-    """The input that makes the time."""
-    chosen = config.time.pps_input
-    wired = config.sampling.pps_pin is not None
-    return "pin" if chosen == "r31" or (chosen == "auto" and wired) else "adc"
 
 
 def leap_schedule(config: Config) -> LeapSchedule:

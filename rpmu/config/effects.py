@@ -1,7 +1,8 @@
 """What a change of each setting does to a running PMU: nothing that anybody notices, up to a restart.
 
 `rpmu config apply` says it beforehand. The daemon does not ask here, it compares what its rooms are told; a test holds
-the two together. A section's entry stands for its keys that have none of their own.
+the two together. A section's entry stands for its keys that have none of their own. Which input's pulse makes the time
+follows from two settings together, so what becomes of the clock by them is no matter of either alone.
 """
 
 from __future__ import annotations
@@ -34,9 +35,9 @@ EFFECTS: dict[tuple[str, ...], Effect] = {
     ("sampling", "pru_link"): Effect.PROCESS,
     ("sampling", "poll_interval_s"): Effect.AT_ONCE,
     ("gps",): Effect.RECEIVER,
-    ("sampling", "pps_pin"): Effect.CLOCK,
     ("time",): Effect.CLOCK,
     ("time", "leap_second_file"): Effect.AT_ONCE,
+    ("time", "pps_input"): Effect.AT_ONCE,
     ("calibration",): Effect.MEASURED,
     ("server",): Effect.AT_ONCE,
     ("server", "listen"): Effect.LISTENING,
@@ -57,12 +58,16 @@ EFFECTS: dict[tuple[str, ...], Effect] = {
     ("logging",): Effect.AT_ONCE,
 }
 
+CHOOSE_INPUT = (("sampling", "pps_pin"), ("time", "pps_input"))
+
 
 def effects(old: Config, new: Config) -> Iterator[tuple[Change, Effect]]:
     """Each setting that differs, and what its change does."""
+    other_pulse = old.pulse_input != new.pulse_input
     for change in difference(old, new):
         section, key = str(change.path[0]), str(change.path[-1])
-        yield change, EFFECTS.get((section, key), EFFECTS[(section,)])
+        by_input = other_pulse and (section, key) in CHOOSE_INPUT
+        yield change, Effect.CLOCK if by_input else EFFECTS.get((section, key), EFFECTS[(section,)])
 
 
 def in_words(old: Config, new: Config) -> list[str]:

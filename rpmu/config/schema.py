@@ -314,6 +314,12 @@ class Config:
         reference = self.sampling.reference_ain
         return (*(channel.ain for channel in self.channels), *(() if reference is None else (reference,)))
 
+    @property
+    def pulse_input(self) -> Literal["adc", "pin"]:
+        """The input whose pulse makes the time."""
+        chosen, wired = self.time.pps_input, self.sampling.pps_pin is not None
+        return "pin" if chosen == "r31" or (chosen == "auto" and wired) else "adc"
+
     def sampler_settings(self) -> SamplerSettings:
         """What the PRU is told.
 

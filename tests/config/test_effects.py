@@ -36,6 +36,7 @@ OTHER = {  # where neither a choice nor the example is another value that is all
     "multicast_interface": "127.0.0.1",
     "leap_second_file": None,
     "nominal_frequency_hz": 50,
+    "pps_tau_s": 17e-6,
 }
 
 
@@ -66,7 +67,7 @@ def observed(old: Config, new: Config) -> Effect:
     nominal = rooms.calibration(BASE)  # what is announced does not depend on it
     if old.sampling.pru_link != new.sampling.pru_link:
         return Effect.PROCESS
-    if old.time != new.time or rooms.timing_settings(old) != rooms.timing_settings(new):
+    if old.time.source != new.time.source or rooms.timing_settings(old) != rooms.timing_settings(new):
         return Effect.CLOCK
     if old.sampler_settings() != new.sampler_settings():
         return Effect.ACQUISITION
@@ -95,6 +96,29 @@ def test_a_setting_does_what_is_said(section, item):
     said = [effect for _, effect in effects(BASE, new)]
     assert said, "it differs"
     assert max(said, key=list(Effect).index) is observed(BASE, new)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "effect"),
+    [
+        (("adc", None), ("adc", 14), Effect.ACQUISITION),
+        (("auto", None), ("auto", 14), Effect.CLOCK),
+        (("auto", 14), ("auto", None), Effect.CLOCK),
+        (("r31", 14), ("r31", 15), Effect.ACQUISITION),
+        (("auto", None), ("adc", None), Effect.AT_ONCE),
+        (("auto", 14), ("r31", 14), Effect.AT_ONCE),
+        (("auto", None), ("r31", 14), Effect.CLOCK),
+    ],
+)
+def test_the_clock_starts_anew_only_where_another_input_makes_the_time(before, after, effect):
+    old, new = with_pulse(*before), with_pulse(*after)
+    said = {said for _, said in effects(old, new)}
+    assert max(said, key=list(Effect).index) is effect is observed(old, new)
+
+
+def with_pulse(pps_input, pps_pin):
+    time, sampling = replace(BASE.time, pps_input=pps_input), replace(BASE.sampling, pps_pin=pps_pin)
+    return replace(BASE, time=time, sampling=sampling)
 
 
 def test_files_of_tls_open_the_addresses_anew():
