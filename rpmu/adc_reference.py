@@ -66,7 +66,7 @@ class AdcReference:
         counts = max(self._sum / self._count * self._counts_per_code, LEAST_COUNTS)
         self._sum = self._count = 0
         self._seen = self._reference_v * 2**ADC_BITS / counts / self._assumed_v
-        if not self._trusted:
+        if not self.trusted:
             return
         self._periods = min(self._periods + 1, PERIODS)
         self.factor += (self._seen - self.factor) / self._periods
@@ -78,12 +78,13 @@ class AdcReference:
         self._periods = before._periods
 
     @property
-    def _trusted(self) -> bool:
+    def trusted(self) -> bool:
+        """Whether it is believed, and divided out."""
         return abs(self._seen - 1.0) <= PLAUSIBLE
 
     @property
     def status(self) -> ReferenceStatus:
         """What it says now."""
         return ReferenceStatus(
-            self._reference_v, self._assumed_v * self._seen, 100.0 * (self._seen - 1.0), bool(self._trusted)
+            self._reference_v, self._assumed_v * self._seen, 100.0 * (self._seen - 1.0), bool(self.trusted)
         )

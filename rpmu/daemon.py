@@ -186,8 +186,9 @@ class Daemon:
 
     def _measure(self, items: Iterable[SampleBlock | PpsEvent]) -> None:
         """Make measurements of what the ring gave, and send them."""
+        pipeline = self._run.pipeline
         for item in items:
-            for measurement in self._run.pipeline.feed(item):
+            for measurement in pipeline.feed(item):
                 self._send(measurement)
 
     async def _revive(self, trouble: HardwareError) -> None:

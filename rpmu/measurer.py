@@ -72,16 +72,17 @@ class Measurer:
         test_mode = self.calibration.test_mode or expired
         analogs = self._analogs(time.status) if self._time_analogs else ()
         return [
+            # In the order of the fields, all of them: by name it would be more than twice as dear.
             Measurement(
-                time_ns=report.time_ns,
-                phasors=self._phasors(report, scale),
-                frequency_hz=report.frequency_hz,
-                rocof_hz_per_s=report.rocof_hz_per_s,
-                valid=report.valid,
-                time=time.report_time(report.time_ns),
-                status_word=word,
-                analogs=analogs,
-                test_mode=test_mode,
+                report.time_ns,
+                self._phasors(report, scale),
+                report.frequency_hz,
+                report.rocof_hz_per_s,
+                report.valid,
+                time.report_time(report.time_ns),
+                word,
+                analogs,
+                test_mode,
             )
             for report in reports
         ]

@@ -136,6 +136,7 @@ class Pipeline:
         self.reports = 0
         self.calibrated = calibration.valid
         self._info = info
+        self._decimation = info.decimation
         self._channels = mains_channels(info, calibration)
         self._volts_per_count = calibration.volts_per_count
         codes_per_volt = 1 / (calibration.volts_per_count * info.counts_per_code)
@@ -157,20 +158,21 @@ class Pipeline:
         self._highest_code = min(full_scale - margin, (high_v - CLIP_MARGIN_V) * codes_per_volt)
         self._level = InputLevel(info.counts_per_code, float(info.sample_rate_hz))
         self._next_index: int | None = None
-        self._newest_scan = 0
+        self._origin = 0  # scan of the sample with index 0
         self._window = round(self.estimator.window_s * float(info.sample_rate_hz))
         self._health = Health()
-        self._said: tuple[TimeFacts, bool, bool, bool, bool, bool] | None = None
+        self._ill_until = -1  # one of those holds
+        self._said: tuple[TimeFacts, bool, bool] | None = None  # clock, calibrated, reference divided out; all well
         self._word = 0  # says that
         self._mapped: TimeMap | None = None
-        self._origin = 0  # scan of the sample with index 0
-        self._map: TimeMap | None = None  # from there follows this
+        self._mapped_origin = 0
+        self._map: TimeMap | None = None  # follows from those two
         self._successor: _Successor | None = None
-        self._from_soc = 0
+        self._from_soc = 0  # after a successor took over, until it has given a report of this second
 
     def follows_a_fault(self) -> None:
         """The firmware had to be started again, and this is the first run after it."""
-        self._health = replace(self._health, fault_until=round(PRU_FAULT_S * float(self._info.sample_rate_hz)))
+        self._note(fault_until=round(PRU_FAULT_S * float(self._info.sample_rate_hz)))
 
     def follows_a_run(self, before: Pipeline, channels: Sequence[int | None], last_ns: int | None) -> None:
         """The time goes on from a run before: what it and this one could not measure between them is a gap.
@@ -185,7 +187,7 @@ class Pipeline:
         )
         if self.reference is not None and before.reference is not None and channels[-1] == before._info.channels - 1:
             self.reference.follow(before.reference)
-        self._health = replace(self._health, gap_until=self._window)
+        self._note(gap_until=self._window)
         if last_ns is not None:
             self.estimator.begin_at(last_ns + 1)
 
@@ -199,16 +201,22 @@ class Pipeline:
             self.time.feed_event(item)
             return []
         self.time.feed_block(item)
-        first = 0 if self._next_index is None else self._next_index + item.lost_samples
-        self._next_index = first + len(item.codes)
-        self._newest_scan = item.first_scan + (len(item.codes) - 1) * self._info.decimation
         codes = item.codes if self.reference is None else item.codes[:, : self._channels]
+        first = 0 if self._next_index is None else self._next_index + item.lost_samples
+        self._next_index = first + len(codes)
+        self._origin = item.first_scan - first * self._decimation
         self._watch(item, codes, self._next_index + self._window)
         measurements = self._estimate(self._samples(item, codes), first, self._sample_map(item, first))
-        self.reports += len(measurements)
         for measurement in measurements:
-            self.invalid_reports += not measurement.valid
+            self.reports += 1
+            if not measurement.valid:
+                self.invalid_reports += 1
         return measurements
+
+    @property
+    def _newest_scan(self) -> int:
+        """Of the newest sample; 0 before the first."""
+        return 0 if self._next_index is None else self._origin + (self._next_index - 1) * self._decimation
 
     @property
     def estimator(self) -> Estimator:
@@ -223,9 +231,7 @@ class Pipeline:
     def wanted_scan(self) -> int | None:
         """The newest scan of the sample that completes the next report; None while the time is not known."""
         index = self._measurer.estimator.wanted_index
-        if index is None or self._next_index is None:
-            return None
-        return self._newest_scan + (index - self._next_index + 1) * self._info.decimation
+        return None if index is None else self._origin + index * self._decimation
 
     def change(self, measurer: Measurer | None, from_soc: int) -> None:
         """Measure in another way from a UTC second on; the time lock is kept and no report is missing.
@@ -249,8 +255,9 @@ class Pipeline:
     def _estimate(self, samples: NDArray[Any], first: int, sample_map: TimeMap | None) -> list[Measurement]:
         """Reports of the estimator, or of the one that takes over from it, in the order of time."""
         measurements = self._measurements(self._measurer, samples, first, sample_map)
-        # a slower successor took over before it came to its first second
-        measurements = [measurement for measurement in measurements if measurement.time.soc >= self._from_soc]
+        if self._from_soc and measurements:  # a slower successor took over before it came to its first second
+            measurements = [measurement for measurement in measurements if measurement.time.soc >= self._from_soc]
+            self._from_soc = 0 if measurements else self._from_soc
         successor = self._successor
         if successor is None:
             return measurements
@@ -278,31 +285,33 @@ class Pipeline:
             self.reference.feed(block.codes[:, self._channels])
         return codes.T
 
-    def _true_scale(self, measurer: Measurer) -> float:
-        """Volts by the converter's reference, where it has one, over those by the measurer's own calibration."""
-        if self.reference is None:
-            return 1.0
-        return self.reference.factor * self._volts_per_count / measurer.calibration.volts_per_count
+    def _true_scale(self, reference: AdcReference, measurer: Measurer) -> float:
+        """Volts by the converter's reference over those by the measurer's own calibration."""
+        return reference.factor * self._volts_per_count / measurer.calibration.volts_per_count
 
     def _sample_map(self, block: SampleBlock, first: int) -> TimeMap | None:
         """From the sample index to UTC of the instant that a sample stands for."""
         scans = self.time.map
         if scans is None:
             return None
-        origin = block.first_scan - first * self._info.decimation
-        if scans is not self._mapped or origin != self._origin:  # neither moves with every block
-            self._mapped, self._origin = scans, origin
+        if scans is not self._mapped or self._origin != self._mapped_origin:  # neither moves with every block
+            self._mapped, self._mapped_origin = scans, self._origin
             time0_ns = scans.utc_ns_at(block.first_scan - self._cic_delay_scans)
-            self._map = TimeMap(first, time0_ns, scans.ns_per_index * self._info.decimation, scans.sigma_ns)
+            self._map = TimeMap(first, time0_ns, scans.ns_per_index * self._decimation, scans.sigma_ns)
         return self._map
 
     def _watch(self, block: SampleBlock, codes: NDArray[np.uint16], until: int) -> None:
         """Note clipping and gaps, which stay in the status word as long as a report's window can reach them."""
         if block.lost_samples or block.bad_scans:
-            self._health = replace(self._health, gap_until=until)
+            self._note(gap_until=until)
         lowest, highest = self._level.feed(codes)
         if lowest <= self._lowest_code or highest >= self._highest_code:
-            self._health = replace(self._health, clipped_until=until)
+            self._note(clipped_until=until)
+
+    def _note(self, **until: int) -> None:
+        """Note faults, by the field of `Health`."""
+        self._health = replace(self._health, **until)
+        self._ill_until = max(self._ill_until, *until.values())
 
     def _measurements(
         self, measurer: Measurer, samples: NDArray[Any], first: int, sample_map: TimeMap | None
@@ -315,9 +324,8 @@ class Pipeline:
         calibrated = measurer.calibration.valid and not expired
         if measurer is self._measurer:
             self.calibrated = calibrated
-        return measurer.measurements(
-            reports, self.time, self._status_word(calibrated), self._true_scale(measurer), expired
-        )
+        scale = 1.0 if self.reference is None else self._true_scale(self.reference, measurer)
+        return measurer.measurements(reports, self.time, self._status_word(calibrated), scale, expired)
 
     @property
     def mid_scales(self) -> list[MidScale]:
@@ -338,24 +346,18 @@ class Pipeline:
         return (self._next_index or 0) <= self._health.clipped_until
 
     def _status_word(self, calibrated: bool) -> int:
-        """The DIGITAL word, put together when something in it changes."""
-        index, health = self._next_index or 0, self._health
-        said = (
-            self.time.facts,
-            calibrated,
-            index <= health.clipped_until,
-            index <= health.gap_until,
-            index <= health.fault_until,
-            self.reference is not None and self.reference.status.trusted,
-        )
-        if said != self._said:
-            time, calibrated, clipped, gap, fault, divided = self._said = said
+        """The DIGITAL word, put together while something is wrong and when something in it changes."""
+        index = self._next_index or 0
+        said = self.time.facts, calibrated, self.reference is not None and self.reference.trusted
+        ill = index <= self._ill_until
+        if ill or said != self._said:
+            self._said = None if ill else said
             self._word = status_word(
-                time,
+                said[0],
                 calibrated=calibrated,
-                input_clipped=clipped,
-                ring_gap=gap,
-                pru_fault=fault,
-                reference_divided=divided,
+                input_clipped=index <= self._health.clipped_until,
+                ring_gap=index <= self._health.gap_until,
+                pru_fault=index <= self._health.fault_until,
+                reference_divided=said[2],
             )
         return self._word

@@ -70,7 +70,8 @@ class TimeKeeper:
         self._map: TimeMap | None = None
         self._status: TimeStatus | None = None
         self._facts = TimeFacts(gps_fix=False, pps_present=False, locked=False)
-        self._stamped: tuple[int, ReportTime] | None = None  # of the last report: most have their second's
+        self._stamp: ReportTime | None = None  # of the last report: most have their second's,
+        self._stamp_ns = 0  # which begins here
 
     # ---- what comes in ----
 
@@ -190,11 +191,13 @@ class TimeKeeper:
         Args:
             utc_ns: its instant on the map's scale, ns.
         """
-        second = utc_ns // SECOND_NS
-        if self._stamped is None or self._stamped[0] != second:
+        stamp = self._stamp
+        if stamp is None or not 0 <= utc_ns - self._stamp_ns < SECOND_NS:
+            second = utc_ns // SECOND_NS
             leap = self._namer.leaps.state(second)
-            self._stamped = second, ReportTime(leap.soc, leap.bits, self._quality.codes)
-        return self._stamped[1]
+            self._stamp = stamp = ReportTime(leap.soc, leap.bits, self._quality.codes)
+            self._stamp_ns = second * SECOND_NS
+        return stamp
 
     # ---- inside ----
 
@@ -300,7 +303,7 @@ class TimeKeeper:
 
     def _look(self) -> None:
         """Let map, state and codes follow from all that is known."""
-        self._looked_scan, self._status, self._stamped = self._scan, None, None
+        self._looked_scan, self._status, self._stamp = self._scan, None, None
         line = self._clock.local_map(self._scan, self._receiver.pps_sigma_ns(self._settings.receiver_sigma_ns))
         trust = self._namer.trust_at(self._clock.local_ns(self._scan)) if self._clock.running else self._namer.trust
         evidence = Evidence(
