@@ -11,6 +11,7 @@ from fractions import Fraction
 
 WRAP = 1 << 32
 HALF = 1 << 31
+LOW = WRAP - 1  # mask of the low 32 bits: as modulo WRAP, at half the cost
 
 
 def nearest(value: int, predicted: int) -> int:
@@ -46,6 +47,17 @@ class CounterClock:
             scan: its number.
             counter: the low 32 bits.
         """
+        if self._latest is not None and epoch == self._epoch:
+            latest_scan, latest = self._latest
+            passed = (counter - latest) & LOW
+            ahead = self._ahead + passed * self._scans - (scan - latest_scan) * self._ticks
+            if -self._ticks <= 2 * ahead <= self._ticks:  # so near to the scans that it cannot be off by a wrap
+                self._ahead, self._latest = ahead, (scan, latest + passed)
+                return latest + passed
+        return self._see_anything(epoch, scan, counter)
+
+    def _see_anything(self, epoch: int, scan: int, counter: int) -> int:
+        """The same for any value: the first one, of a new epoch, slipped, or late against the one before."""
         latest_scan, latest = self._latest or (scan, counter)
         passed_scans = scan - latest_scan
         expected = passed_scans * self._ticks // self._scans

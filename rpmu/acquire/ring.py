@@ -10,8 +10,8 @@ firmware marks substituted scans, so that downstream works on few, long arrays. 
 numbers, so a gap is known to the sample, however long the reader slept.
 
 Nearly every poll finds that nothing of the kind has happened: same epoch, nothing substituted, and a newest block with
-just the scan number that it must have if none is missing in between, since numbers never go back. Then one copy of the
-samples is all (`_smooth`); everything else goes block by block and header by header (`_rough`).
+just the scan number that it must have if none is missing in between, since numbers never go back. Then one copy of just
+the samples that are new is all (`_smooth`); everything else goes block by block and header by header (`_rough`).
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 
 from rpmu.acquire import layout
 from rpmu.acquire.blocks import AcquisitionInfo, PpsEvent, SampleBlock
-from rpmu.acquire.extend import HALF, WRAP, CounterClock, nearest
+from rpmu.acquire.extend import HALF, LOW, WRAP, CounterClock, nearest
 from rpmu.acquire.faults import fault_error
-from rpmu.acquire.slots import RESTARTED, Slots, Words, copy_slots
+from rpmu.acquire.slots import RESTARTED, Slots, Words, copy_slots, gather_words
 from rpmu.acquire.statistics import FIRMWARE_WORDS, ReaderCounts, RingStatistics
 from rpmu.errors import HardwareError
 
@@ -38,6 +38,8 @@ SAMPLES_WORD, EPOCH_WORD = layout.STATUS_SAMPLES_WRITTEN // 4, layout.STATUS_EPO
 STATE_WORD, HEARTBEAT_WORD = layout.STATUS_STATE // 4, layout.STATUS_HEARTBEAT // 4
 SCANS_WORD = layout.STATUS_SCANS // 4
 EVENTS_WORD, SUBSTITUTED_WORD = layout.STATUS_EVENTS_WRITTEN // 4, layout.STATUS_SUBSTITUTED // 4
+
+UINT16 = np.dtype(np.uint16)
 
 Header = list[int]  # the words of a block's header, in the order of pru/layout.h
 Codes = NDArray[np.uint16]
@@ -56,7 +58,6 @@ class RingReader:
     """
 
     def __init__(self, window: memoryview, info: AcquisitionInfo, counter_at_start: int | None = None) -> None:
-        self._memory = window
         self._status = window[layout.STATUS_OFFSET // 4 :][:STATUS_WORDS]
         self._words = np.frombuffer(window, dtype=np.uint32)
         self._info = info
@@ -67,8 +68,10 @@ class RingReader:
         self._half_scan_ticks = round(info.counter_ticks_per_scan / 2)
         self._blocks = self._ring_slots()
         self._slots, self._words_each = self._blocks.shape
-        self._data = self._blocks[:, HEADER_WORDS:]
-        self._decimation = info.decimation
+        # of each slot, what tells its block: SEQ, FIRST_SCAN, COUNTER, EPOCH
+        self._headers = [window[start : start + 4] for start in self._slot_words()]
+        self._places = self._sample_places()
+        self._decimation, self._channels = info.decimation, info.channels
         self._events = self._event_slots()
         status = self._look()
         self._epoch = status[EPOCH_WORD]
@@ -77,7 +80,7 @@ class RingReader:
         self._next = nearest(status[SAMPLES_WORD], EACH * status[layout.STATUS_BLOCKS_WRITTEN // 4])
         self._next_scan = status[SCANS_WORD]  # and its newest scan
         # The first words of the block that was read last: where it was not read to its end, they tell it from another.
-        self._block: Header = self._header(self._next // EACH)
+        self._block: Header = self._headers[self._next // EACH % self._slots].tolist()
         self._calm = False  # that block is of this epoch, its place among the scans is known, and nothing in it is bad
         self._bad_block = -1  # the last with substituted scans
         self._heartbeat = status[HEARTBEAT_WORD]
@@ -94,8 +97,9 @@ class RingReader:
             HardwareError: the firmware was restarted under the reader.
         """
         status = self._look()
-        blocks = self._poll_samples(status)
-        events = self._poll_events() if status[EVENTS_WORD] != self._events.next % WRAP else []
+        smooth = self._smooth(status)
+        blocks = [smooth] if smooth is not None else self._poll_roughly(status)
+        events = self._poll_events() if status[EVENTS_WORD] != self._events.next & LOW else []
         heartbeat = status[HEARTBEAT_WORD]
         self._counts.heartbeat_age_s = self._counts.heartbeat_age_s + waited_s if heartbeat == self._heartbeat else 0.0
         self._heartbeat = heartbeat
@@ -107,7 +111,7 @@ class RingReader:
 
     def wait_s(self, scan: int) -> float:
         """How long from now until this scan is complete, by the nominal scan rate, s; 0 if it is."""
-        ahead = (scan - self._status[SCANS_WORD]) % WRAP
+        ahead = (scan - self._status[SCANS_WORD]) & LOW
         return ahead / self._scan_rate_hz if ahead < HALF else 0.0
 
     def counter_at(self, scan: int) -> int | None:
@@ -143,11 +147,6 @@ class RingReader:
         """The words of the status. They are read one by one, from the first to the last, as aligned words."""
         return self._status.tolist()
 
-    def _header(self, block: int) -> Header:
-        """The first words of what lies in a block's slot now: SEQ, FIRST_SCAN, COUNTER, EPOCH."""
-        start = RING_WORD + block % self._slots * self._words_each
-        return self._memory[start : start + 4].tolist()
-
     def _ring_slots(self) -> Words:
         count = self._status[layout.STATUS_RING_BLOCKS // 4]
         bytes_each = self._status[layout.STATUS_BLOCK_BYTES // 4]
@@ -158,7 +157,16 @@ class RingReader:
                 f"need slots of {expected} bytes and at least two: load the image that rpmu ships"
             )
         words_each = bytes_each // 4
-        return self._words[layout.RING_OFFSET // 4 :][: count * words_each].reshape(count, words_each)
+        return self._words[RING_WORD:][: count * words_each].reshape(count, words_each)
+
+    def _slot_words(self) -> range:
+        """Where each slot begins in the shared RAM, in words."""
+        return range(RING_WORD, RING_WORD + self._slots * self._words_each, self._words_each)
+
+    def _sample_places(self) -> NDArray[np.intp]:
+        """Where the words that hold samples lie, slot by slot: twice round, so that what wraps is one slice as well."""
+        within = np.arange(HEADER_WORDS, self._words_each)
+        return np.tile(np.add.outer(self._slot_words(), within).reshape(-1), 2).astype(np.intp)
 
     def _event_slots(self) -> Slots:
         start, words_each = layout.EVENTS_OFFSET // 4, layout.EVENT_BYTES // 4
@@ -166,10 +174,7 @@ class RingReader:
 
     # ---- samples: how far ----
 
-    def _poll_samples(self, status: list[int]) -> list[SampleBlock]:
-        smooth = self._smooth(status)
-        if smooth is not None:
-            return [smooth]
+    def _poll_roughly(self, status: list[int]) -> list[SampleBlock]:
         while status[EPOCH_WORD] != self._epoch:
             # Were the epoch another than at the last look, the count could be from before the open block was given up.
             self._epoch, self._calm = status[EPOCH_WORD], False
@@ -187,28 +192,42 @@ class RingReader:
         """
         if not self._calm or status[EPOCH_WORD] != self._epoch or status[SUBSTITUTED_WORD] != self._substituted:
             return None
-        count = (status[SAMPLES_WORD] - self._next) % WRAP
-        block, inside = divmod(self._next, EACH)
-        rows = (inside + count + EACH - 1) // EACH  # blocks to read from
-        if not count or rows >= self._slots:
+        begin, first_scan, slots = self._next, self._next_scan, self._slots
+        count = (status[SAMPLES_WORD] - begin) & LOW
+        block, inside = begin // EACH, begin % EACH
+        later = (inside + count - 1) // EACH  # by so many blocks the newest is the later one
+        if not count or later + 1 >= slots:
             return None
         # From the next sample to the first one of the newest block, and where that must be.
-        apart = (rows - 1) * self._scans_per_block - inside * self._decimation
-        newest, newest_scan = block + rows - 1, self._next_scan + apart
-        number, scan, counter, epoch = header = self._header(newest)
-        codes = copy_slots(self._data, block, rows).view(np.uint16).reshape(-1, self._info.channels)
-        written = (self._status[SAMPLES_WORD] - self._next) % WRAP
-        came_round = (inside + written) // EACH >= self._slots
+        apart = later * self._scans_per_block - inside * self._decimation
+        newest, newest_scan = block + later, first_scan + apart
+        number, scan, counter, epoch = header = self._headers[newest % slots].tolist()
+        codes = self._copy(block % slots * EACH + inside, count)
+        written = (self._status[SAMPLES_WORD] - begin) & LOW
+        came_round = (inside + written) // EACH >= slots
         if came_round or not epoch == self._epoch == self._status[EPOCH_WORD]:
             return None
-        if number != newest % WRAP or scan != newest_scan % WRAP:
+        if number != newest & LOW or scan != newest_scan & LOW:
             return None
         counter = self._clock.see(epoch, newest_scan, counter)
-        first_scan, self._block = self._next_scan, header
-        self._next += count
-        self._next_scan += count * self._decimation
+        self._block = header
+        self._next = begin + count
+        self._next_scan = first_scan + count * self._decimation
         self._counts.samples += count
-        return SampleBlock(first_scan, codes[inside : inside + count], epoch, self._clock.before(counter, apart))
+        return SampleBlock(first_scan, codes, epoch, self._clock.before(counter, apart))
+
+    def _copy(self, begin: int, count: int) -> Codes:
+        """Copy samples, uint16 [count, channels].
+
+        Args:
+            begin: place of the first among all that the ring has room for.
+            count: how many; they may wrap.
+        """
+        channels = self._channels
+        first = begin * channels  # code; two lie in one word
+        places = self._places[first // 2 : (first + count * channels + 1) // 2]
+        # One view instead of three: as uint16, without the half of a word before the first code, by channels.
+        return np.ndarray((count, channels), UINT16, gather_words(self._words, places), first % 2 * 2)
 
     def _rough(self, status: list[int], written: int) -> list[SampleBlock]:
         """What is new, block by block.

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rpmu.acquire import PpsEvent, SampleBlock, layout, slots
+from rpmu.acquire import PpsEvent, SampleBlock, layout, ring, slots
+from rpmu.acquire.extend import CounterClock
 from rpmu.acquire.ring import RingReader
 from rpmu.errors import HardwareError
 from tests.acquire.fake_pru import FakePru, code_of, pps_samples
 
+TICKS_PER_SCAN = Fraction(10_000, 3)  # at 60 kHz
 BLOCK_SCANS = layout.BLOCK_SAMPLES * 5
 
 
@@ -295,6 +300,28 @@ def test_counter_slip_is_counted_once():
     assert reader.statistics().counter_mismatches == 1, "late reading by less than half a scan is no slip"
 
 
+@settings(max_examples=300, deadline=None)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.lists(
+        st.tuples(
+            st.one_of(st.integers(0, 1000), st.sampled_from([1_200_000, 1_300_000, 10_000_000])),  # scans on
+            st.one_of(st.integers(-20, 200), st.integers(-4000, 4000), st.integers(0, 2**32)),  # ticks late
+            st.sampled_from([1, 1, 1, 2]),  # epoch
+        ),
+        max_size=20,
+    ),
+)
+def test_the_short_way_to_extend_a_counter_is_right(start, steps):
+    short, long = CounterClock(TICKS_PER_SCAN), CounterClock(TICKS_PER_SCAN)
+    scan = 0
+    for scans_on, late, epoch in steps:
+        scan += scans_on
+        counter = (start + round(scan * TICKS_PER_SCAN) + late) % 2**32
+        assert short.see(epoch, scan, counter) == long._see_anything(epoch, scan, counter)
+        assert vars(short) == vars(long)
+
+
 @pytest.mark.parametrize("scans", [0.6, -0.6])
 def test_a_slip_between_blocks_of_one_poll_is_seen(scans):
     pru = FakePru()
@@ -452,14 +479,29 @@ class Interleaver:
         return [self[w] if w in between else self.pru.window[w] for w in range(layout.STATUS_BYTES // 4)]
 
     def copy(self, source):
-        flat_source, target = source.reshape(-1), np.empty(source.shape, np.uint32)
-        assert flat_source.base is not None or source.shape[1] < self.pru.block_words
-        flat_target = target.reshape(-1)
-        for start in range(0, len(flat_target), 16):
-            flat_target[start : start + 16] = source.reshape(-1)[start : start + 16]
+        flat_source = source.reshape(-1)
+        assert flat_source.base is not None, "a view, so that every piece is what is there now"
+        return self.in_pieces(flat_source.__getitem__, source.size).reshape(source.shape)
+
+    def gather(self, window, places):
+        return self.in_pieces(lambda piece: window[places[piece]], len(places))
+
+    def in_pieces(self, look, words):
+        """Words that come by 16 at a time."""
+        target = np.empty(words, np.uint32)
+        for start in range(0, words, 16):
+            piece = slice(start, start + 16)
+            target[piece] = look(piece)
             if self.advances:
                 self.advance(self.advances.pop())
         return target
+
+    @contextmanager
+    def under_the_copies(self):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(slots, "copy_words", self.copy)
+            patch.setattr(ring, "gather_words", self.gather)
+            yield
 
 
 some_steps = st.one_of(st.integers(-3, 30), st.sampled_from([200, 300, 900]))  # four or five are a sample
@@ -490,8 +532,7 @@ def test_any_interleaving_of_writer_and_reader(ring_blocks, block, actions):
                 pru.write_event()
         else:
             steps.advances = list(argument)  # used up from its end, by looks at the status and pieces of copies
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(slots, "copy_words", steps.copy)
+            with steps.under_the_copies():
                 judge.poll()
     steps.finish()
     steps.advances = []
@@ -503,8 +544,7 @@ def test_an_interleaved_copy_is_torn_and_counted():
     judge = Judge(pru, reader_of(pru))
     pru.write_blocks(3)
     steps = Interleaver(pru, [64 * 5])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(slots, "copy_words", steps.copy)
+    with steps.under_the_copies():
         judge.poll()
     steps.finish()
     counts = judge.settle()
@@ -521,8 +561,7 @@ def test_a_block_given_up_under_the_copy_is_left_to_the_next_poll(polls_before):
         judge.poll()
     pru.write_samples(64 + 20)
     steps = Interleaver(pru, [-3])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(slots, "copy_words", steps.copy)
+    with steps.under_the_copies():
         (block,) = judge.poll()
     assert len(block.codes) == 64
     pru.write_samples(20)
