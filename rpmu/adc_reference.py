@@ -58,7 +58,7 @@ class AdcReference:
         self._seen = math.nan
 
     def feed(self, codes: NDArray[np.uint16]) -> None:
-        """Further samples of the reference channel, uint16 [n]."""
+        """Further samples of the reference channel, uint16 [n]; the fewer calls the better."""
         self._sum += int(codes.sum(dtype=np.int64))
         self._count += len(codes)
         if self._count < self._period:

@@ -1,8 +1,7 @@
 """How far the ADC's range is used: extremes of every channel over about the last second, for status and doctor.
 
-They are kept in two spans of half a second, so that what is shown always covers at least half a second, hence many
-periods of the mains. Clipping must be known with every block, but not in which channel: extremes of all channels
-together are three times cheaper than those of three, which are taken of many blocks at once.
+They are kept in two spans of at least half a second, so that what is shown always covers as much, hence many periods
+of the mains.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 Codes = list[int]  # one per channel
-BLOCKS = 16  # looked at together
 
 
 @dataclass(frozen=True)
@@ -21,7 +19,7 @@ class InputStatus:
     """What the inputs look like now.
 
     Attributes:
-        lowest_counts: per channel, smallest 12-bit ADC count of the last half to whole second; empty before the first.
+        lowest_counts: per channel, smallest 12-bit ADC count of the last second, give or take a half; empty at first.
         highest_counts: likewise the greatest.
         clipped: whether a report of now touches a sample at an end of the range.
     """
@@ -36,47 +34,25 @@ class InputLevel:
 
     Args:
         counts_per_code: of the acquisition.
-        sample_rate_hz: of the acquisition.
+        span: samples of half a second.
     """
 
-    def __init__(self, counts_per_code: float, sample_rate_hz: float) -> None:
+    def __init__(self, counts_per_code: float, span: int) -> None:
         self._counts_per_code = counts_per_code
-        self._span = round(sample_rate_hz / 2)
+        self._span = span
         self._samples = 0
         self._now: list[Codes] = []
         self._before: list[Codes] = []
-        self._waiting: list[NDArray[np.uint16]] = []  # blocks of this span, not yet looked at
 
-    def feed(self, codes: NDArray[np.uint16]) -> tuple[int, int]:
-        """Take in one block of codes [n, channels], which must stay as they are.
-
-        Returns:
-            The smallest and the largest code, of whichever channel.
-        """
-        # By argmin and argmax: a minimum is set up as a general reduction, at three times the cost.
-        lowest, highest = codes.item(codes.argmin()), codes.item(codes.argmax())
+    def feed(self, codes: NDArray[np.uint16]) -> None:
+        """Take in further codes [channels, n], one or more of each."""
         if self._samples >= self._span:
-            self._look()
             self._before, self._now, self._samples = self._now, [], 0
-        self._samples += len(codes)
-        if codes.shape[1] == 1:
-            self._now += [lowest], [highest]
-        else:
-            self._waiting.append(codes)
-            if len(self._waiting) >= BLOCKS:
-                self._look()
-        return lowest, highest
-
-    def _look(self) -> None:
-        """Take the extremes of every channel of what waits."""
-        if self._waiting:
-            rows = np.concatenate(self._waiting).T.copy()  # along rows numpy is several times as fast
-            self._now += rows.min(axis=1).tolist(), rows.max(axis=1).tolist()
-            self._waiting.clear()
+        self._samples += codes.shape[1]
+        self._now += codes.min(axis=1).tolist(), codes.max(axis=1).tolist()
 
     def status(self, clipped: bool) -> InputStatus:
         """The extremes in 12-bit counts, with what the pipeline knows besides."""
-        self._look()
         by_channel = list(zip(*self._before, *self._now, strict=True))
         return InputStatus(
             tuple([min(codes) * self._counts_per_code for codes in by_channel]),

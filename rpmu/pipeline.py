@@ -26,6 +26,7 @@ from rpmu.acquire.blocks import ADC_BITS
 from rpmu.adc_reference import AdcReference
 from rpmu.estimate import Estimator, FrontEnd
 from rpmu.estimate.offset import OffsetTracker
+from rpmu.gathered import Gathered
 from rpmu.input_level import InputLevel, InputStatus
 from rpmu.measurement import Measurement
 from rpmu.measurer import Measurer, mains_channels
@@ -40,6 +41,7 @@ LevelResponse = Callable[[NDArray[np.float64]], NDArray[np.complex128]]
 
 PRU_FAULT_S = 60.0  # so long the reports of a firmware say that the one before it had failed
 CLIP_MARGIN_V = 0.02  # or this near to what the amplifier can give
+LEARN_S = 0.5  # samples in such pieces tell the mid-scale, the converter's full scale and the extremes
 RAIL_COUNTS = 4  # a sample this near to an end of the ADC's range was clipped
 
 
@@ -156,7 +158,9 @@ class Pipeline:
         low_v, high_v = calibration.range_v
         self._lowest_code = max(margin, (low_v + CLIP_MARGIN_V) * codes_per_volt)
         self._highest_code = min(full_scale - margin, (high_v - CLIP_MARGIN_V) * codes_per_volt)
-        self._level = InputLevel(info.counts_per_code, float(info.sample_rate_hz))
+        piece = round(LEARN_S * float(info.sample_rate_hz))
+        self._level = InputLevel(info.counts_per_code, piece)
+        self._gathered = Gathered(info.channels, piece)
         self._next_index: int | None = None
         self._origin = 0  # scan of the sample with index 0
         self._window = round(self.estimator.window_s * float(info.sample_rate_hz))
@@ -278,12 +282,24 @@ class Pipeline:
     def _samples(self, block: SampleBlock, codes: NDArray[np.uint16]) -> NDArray[Any]:
         """Codes [n, channels] of the mains as [channels, n]; NaN where scans had to be substituted."""
         if block.bad_scans:
+            self._learn()
+            self._level.feed(codes.T)
             self._offset.restart()
             return np.full(codes.T.shape, np.nan)
-        self._offset.learn(codes)
-        if self.reference is not None:
-            self.reference.feed(block.codes[:, self._channels])
+        if self._gathered.add(block.codes):
+            self._learn()
         return codes.T
+
+    def _learn(self) -> None:
+        """Let those know that look at many samples at once what has come since they last did."""
+        rows = self._gathered.take()
+        if not rows.size:
+            return
+        mains = rows[: self._channels]
+        self._level.feed(mains)
+        self._offset.learn(mains)
+        if self.reference is not None:
+            self.reference.feed(rows[self._channels])
 
     def _true_scale(self, reference: AdcReference, measurer: Measurer) -> float:
         """Volts by the converter's reference over those by the measurer's own calibration."""
@@ -304,8 +320,8 @@ class Pipeline:
         """Note clipping and gaps, which stay in the status word as long as a report's window can reach them."""
         if block.lost_samples or block.bad_scans:
             self._note(gap_until=until)
-        lowest, highest = self._level.feed(codes)
-        if lowest <= self._lowest_code or highest >= self._highest_code:
+        # By argmin and argmax: a minimum is set up as a general reduction, at three times the cost.
+        if codes.item(codes.argmin()) <= self._lowest_code or codes.item(codes.argmax()) >= self._highest_code:
             self._note(clipped_until=until)
 
     def _note(self, **until: int) -> None:
@@ -339,6 +355,7 @@ class Pipeline:
     @property
     def input(self) -> InputStatus:
         """What the inputs look like now."""
+        self._learn()
         return self._level.status(self._clipped)
 
     @property

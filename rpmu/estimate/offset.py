@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 PERIOD_S = 1.0
-BLOCKS = 16  # summed at a time
 SECONDS = 16  # averaged: a step of one sixteenth is lost in the noise, and the bias of a front end moves in minutes
 
 
@@ -42,32 +41,19 @@ class OffsetTracker:
         self._share = [1.0] * channels  # of the variance of one second that the average has: weights squared, summed
         self._seconds = [0] * channels  # that the average is of
         self._period = round(PERIOD_S * sample_rate_hz)
-        self._sums: NDArray[np.int64] = np.zeros(channels, np.int64)  # of the second so far,
-        self._waiting: list[NDArray[Any]] = []  # but for these blocks
+        self._sums: NDArray[np.int64] = np.zeros(channels, np.int64)  # of the second so far
         self._count = 0
 
     def learn(self, samples: NDArray[Any]) -> None:
-        """Take in samples [n, channels], integers, none of them missing; they must stay as they are.
-
-        They are summed a few blocks at a time: for numpy a sum of two hundred numbers costs as much as one of a
-        thousand.
-        """
-        self._waiting.append(samples)
-        self._count += len(samples)
-        if len(self._waiting) >= BLOCKS or self._count >= self._period:
-            self._sum()
-
-    def _sum(self) -> None:
-        """Sum what waits, and take the mean of every second that this completes."""
-        rows = np.concatenate(self._waiting).T.copy()  # along rows numpy adds several times as fast
-        self._waiting.clear()
+        """Take in samples [channels, n], integers, none of them missing, and the mean of every second they complete."""
+        self._count += samples.shape[1]
         beyond = self._count - self._period
         while beyond >= 0:
-            end = rows.shape[1] - beyond
-            self._average((self._sums + np.add.reduce(rows[:, :end], 1, np.int64)).tolist())
-            self._sums, rows = np.zeros_like(self._sums), rows[:, end:]
+            end = samples.shape[1] - beyond
+            self._average((self._sums + np.add.reduce(samples[:, :end], 1, np.int64)).tolist())
+            self._sums, samples = np.zeros_like(self._sums), samples[:, end:]
             self._count, beyond = beyond, beyond - self._period
-        self._sums = self._sums + np.add.reduce(rows, 1, np.int64)
+        self._sums = self._sums + np.add.reduce(samples, 1, np.int64)
 
     def _average(self, sums: list[int]) -> None:
         """Take in the sums of one more second; the first takes the place of what was assumed."""
@@ -100,6 +86,5 @@ class OffsetTracker:
 
     def restart(self) -> None:
         """Samples are missing: start the second over."""
-        self._waiting.clear()
         self._sums = np.zeros_like(self._sums)
         self._count = 0

@@ -14,7 +14,7 @@ def feed(tracker, means, rng, noise=0.0, split=37):
     samples = np.concatenate([m + noise * rng.standard_normal((RATE, 2)) for m in means])
     codes = np.rint(64 * samples).astype(np.int64)
     for start in range(0, len(codes), split):
-        tracker.learn(codes[start : start + split])
+        tracker.learn(codes[start : start + split].T)
 
 
 def test_each_channel_starts_where_it_is_told():
@@ -26,12 +26,11 @@ def test_each_channel_starts_where_it_is_told():
 
 @pytest.mark.parametrize("split", [1, 7, 37, 100, 350])
 def test_any_split_of_the_samples_gives_the_same_mean(split):
-    """Blocks wait to be summed together, but not beyond the end of a second."""
     whole, parts = OffsetTracker(2, RATE), OffsetTracker(2, RATE)
     codes = np.random.default_rng(1).integers(0, 1 << 16, (5 * RATE, 2)).astype(np.uint16)
-    whole.learn(codes)
+    whole.learn(codes.T)
     for start in range(0, len(codes), split):
-        parts.learn(codes[start : start + split])
+        parts.learn(codes[start : start + split].T)
     np.testing.assert_allclose(parts.offset, whole.offset, rtol=1e-15)
     assert whole.offset[:, 0] == pytest.approx(codes.mean(axis=0))
 
@@ -39,8 +38,8 @@ def test_any_split_of_the_samples_gives_the_same_mean(split):
 def test_a_second_with_missing_samples_does_not_count():
     tracker = OffsetTracker(1, RATE, 5.0)
     for _ in range(9):
-        tracker.learn(np.full((30, 1), 7, np.uint16))
-        tracker.learn(np.full((60, 1), 7, np.uint16))
+        tracker.learn(np.full((1, 30), 7, np.uint16))
+        tracker.learn(np.full((1, 60), 7, np.uint16))
         tracker.restart()
     assert tracker.offset[0, 0] == 5.0
 
@@ -71,7 +70,7 @@ def test_another_run_goes_on_with_the_channels_that_it_has():
     after.follow(before, (1, None, 5), 0.5)
     assert after.offset[:, 0].tolist() == [before.offset[1, 0] / 2, 7.0, 7.0]
     assert after.u_offset[:, 0].tolist() == [before.u_offset[1, 0] / 2, np.inf, np.inf]
-    after.learn(np.full((2 * RATE, 3), 100, np.uint16))
+    after.learn(np.full((3, 2 * RATE), 100, np.uint16))
     assert after.offset[0, 0] == pytest.approx(0.9 * before.offset[1, 0] / 2 + 0.1 * 100), "the tenth second of ten"
     assert after.offset[1:, 0].tolist() == [100.0, 100.0], "the first of all"
     assert np.isfinite(after.u_offset[0, 0])
