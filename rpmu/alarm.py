@@ -1,8 +1,9 @@
 """Waiting with a single turn of the event loop.
 
 asyncio.sleep ends a wait in two turns: the timer fills a future in one, and the task that awaits the future goes on in
-the next. A turn costs more than anything else that a report needs (docs/estimator.md), and there is a wait for each.
-An `Alarm` speaks the protocol of asyncio's futures, so a task can await it, but lets the timer wake the task itself.
+the next. An `Alarm` speaks the protocol of asyncio's futures, so a task can await it, but lets the timer wake the task
+itself: that saves a turn (docs/estimator.md), and what was to be called before it goes on has been called (`QuietLoop`
+needs that).
 """
 
 from __future__ import annotations
@@ -13,19 +14,21 @@ from contextvars import Context
 from typing import Any
 
 Callback = Callable[["Alarm"], object]
+CallAt = Callable[..., asyncio.TimerHandle]
 
 
 class Alarm:
-    """Awaited once, it ends after some seconds: a `rpmu.acquire.link.Pace`.
+    """Awaited once, it ends at a time.
 
     Args:
-        seconds: from the moment at which it is awaited.
+        at_s: by the clock of the running loop.
+        call_at: of that loop.
     """
 
     _asyncio_future_blocking = False  # true says to a task: I am a future, and you are waiting for me
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+    def __init__(self, at_s: float, call_at: CallAt) -> None:
+        self._at_s, self._call_at = at_s, call_at
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._wake: tuple[Callback, Context | None] | None = None
@@ -41,9 +44,8 @@ class Alarm:
         return self._loop
 
     def add_done_callback(self, callback: Callback, *, context: Context | None = None) -> None:
-        """Called by the task that awaits; now time runs."""
-        loop = self._loop
-        self._timer = loop.call_at(loop.time() + self._seconds, callback, self, context=context)
+        """Called by the task that awaits."""
+        self._timer = self._call_at(self._at_s, callback, self, context=context)
         self._wake = callback, context
 
     def cancel(self, msg: Any = None) -> bool:

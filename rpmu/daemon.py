@@ -5,8 +5,8 @@
 
 A poll comes when the sample that completes the next report is due in the ring: then no report waits for a poll, and
 hardly a poll finds nothing to report. While nothing is to be reported, it comes at a fixed interval. The daemon reads
-no clock: waiting is the pace's matter (`rpmu.alarm.Alarm` on a board; the twin moves its simulation on), and what
-time it is follows from PPS and NMEA. Losses are counted where they happen and shown in `status`.
+no clock: waiting is the pace's matter (`QuietLoop.wait` on a board; the twin moves its simulation on), and what time it
+is follows from PPS and NMEA. Losses are counted where they happen and shown in `status`.
 
 `reload` takes another configuration while it runs. What PDCs see is announced to them first; until its second has come
 everything goes on as it was. Then another estimator, which ran beside the first to fill its window, takes over: ring,

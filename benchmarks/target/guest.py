@@ -1,9 +1,9 @@
 """Runs in the emulated target: the real daemon on a recording, with a PDC connected over TCP, counted.
 
-The daemon waits by `Alarm` as on a board. What differs is the event loop's `select`: it
-does not wait but moves the simulated time on and lets the world go with it (ring, receiver, PDC), uncounted. So all
-that the process executes between two looks at the world is counted, asyncio included, and nothing else. What the
-kernel does in system calls is not part of the count.
+The daemon waits by a `QuietLoop` as on a board. What differs is how the loop's `select` and `ready_within` wait: they
+do not, but move the simulated time on and let the world go with it (ring, receiver, PDC), uncounted. So all that the
+process executes between two looks at the world is counted, asyncio included, and nothing else. What the kernel does in
+system calls is not part of the count.
 
 A section is ended by seeking to its number on MARK_FD (see counter.c). Two ways to divide:
 
@@ -25,6 +25,8 @@ import sys
 import tty
 from pathlib import Path
 from typing import Any
+
+from rpmu.quiet_loop import QuietLoop
 
 MARK_FD = 199
 SECTIONS_PER_CASE = 16
@@ -67,14 +69,15 @@ class World:
 
     def between_waits(self, seconds: float) -> None:
         """Close the books on what the daemon did since the last wait, and let time pass."""
-        outside, frames = self.base + OUTSIDE, self._frames()
+        outside = self.base + OUTSIDE
         if self.now_s < self.from_s:
             mark(outside)
+            self._frames()
         else:
             mark(self.base if self.by_stage else self.base + min(self.reports, MOST_REPORTS))
             self.counted["idle_waits"] += self.reports == 0
             self.counted["reports"] += self.reports
-            self.counted["frames"] += frames
+            self.counted["frames"] += self._frames()
             self.counted["seconds"] += seconds
         self.reports = 0
         self.link.advance(seconds)
@@ -130,24 +133,29 @@ class Selector(selectors.EpollSelector):
         return super().select(0)
 
 
-class Loop(asyncio.SelectorEventLoop):
+class Loop(QuietLoop):
     """An event loop whose clock is the world's."""
 
     def __init__(self, world: World) -> None:
-        selector = Selector()
+        selector, self._world = Selector(), world
         super().__init__(selector)
-        selector.world, self._world = world, world
+        selector.world = world
 
     def time(self) -> float:
         """Seconds since the world began."""
         return self._world.now_s
+
+    def ready_within(self, seconds: float) -> bool:
+        """What is ready once the world's time has passed."""
+        if seconds > 0:
+            self._world.between_waits(seconds)
+        return super().ready_within(0)
 
 
 async def run(job: dict[str, Any], case: dict[str, Any], world: World, config: Any) -> None:
     """The daemon, until the recording has been played as far as the case wants."""
     from rpmu import rooms
     from rpmu.acquire.gps_port import SerialGpsPort
-    from rpmu.alarm import Alarm
     from rpmu.c37118 import Command, CommandFrame
     from rpmu.cli.run import set_aside_what_lasts
     from rpmu.daemon import Daemon
@@ -156,7 +164,9 @@ async def run(job: dict[str, Any], case: dict[str, Any], world: World, config: A
         world.reports += measurement.valid and measurement.time.codes.in_sync
 
     gps = SerialGpsPort(world.device)
-    daemon = Daemon(config, rooms.calibration(config), world.link, gps, Alarm, count_report)
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, QuietLoop)
+    daemon = Daemon(config, rooms.calibration(config), world.link, gps, loop.wait, count_report)
     await daemon.start()
     set_aside_what_lasts()
     world.pdc.connect(daemon.server.addresses[0][:2])

@@ -4,8 +4,8 @@ A `PruLink` puts a firmware image into the PRU, starts and stops it, and shows i
 Sampler, ring reader and statistics are written once on top; remoteproc, UIO, the digital twin and a replayed
 recording are four implementations below. None opens anything before `load`, `start` or `window` is called.
 
-A link owns no clock: whoever waits for the PRU awaits a `Pace`, an `rpmu.alarm.Alarm` on a board and a step of the
-simulation on the twin.
+A link owns no clock: whoever waits for the PRU awaits a `Pace`, `QuietLoop.wait` on a board (rpmu/quiet_loop.py) and a
+step of the simulation on the twin.
 """
 
 from __future__ import annotations

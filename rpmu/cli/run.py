@@ -18,7 +18,6 @@ from rpmu.acquire.gps_port import SerialGpsPort
 from rpmu.acquire.link import PruLink
 from rpmu.acquire.recording import Recorder
 from rpmu.acquire.replay import ReplayLink
-from rpmu.alarm import Alarm
 from rpmu.change_count import FILE, ChangeCount
 from rpmu.cli.running import add_for_option, on_hangup, run_until_told
 from rpmu.config import Config
@@ -26,6 +25,7 @@ from rpmu.config.effects import needs_restart
 from rpmu.daemon import Daemon
 from rpmu.errors import HardwareError, InputError
 from rpmu.pipeline import Calibration
+from rpmu.quiet_loop import QuietLoop
 from rpmu.reloading import Loaded, Reloader
 from rpmu.serve.status_socket import StatusSocket, default_socket
 from rpmu.service import Heartbeat, Notifier
@@ -62,7 +62,8 @@ def run(args: argparse.Namespace) -> int:
     """Run until told to stop."""
     loaded = _loaded(args)
     logging.basicConfig(level=loaded.config.logging.level.upper(), format="%(levelname)s %(name)s: %(message)s")
-    return run_until_told(lambda stop: _run(loaded, args, stop), args.for_s)
+    loop_factory = QuietLoop if args.replay is None else None
+    return run_until_told(lambda stop: _run(loaded, args, stop), args.for_s, loop_factory)
 
 
 def _loaded(args: argparse.Namespace) -> Loaded:
@@ -150,7 +151,9 @@ async def _run_board(
     link, gps = _hardware(config)
     calibration = _calibration(config)
     changes = _change_count()
-    daemon = Daemon(config, calibration, link, gps, Alarm, recorder=recorder, open_gps=_open_gps, changes=changes)
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, QuietLoop)
+    daemon = Daemon(config, calibration, link, gps, loop.wait, recorder=recorder, open_gps=_open_gps, changes=changes)
     notifier = Notifier()
     reloader = Reloader(daemon, loaded, lambda: _loaded(args), _calibration, notifier, needs_restart)
     try:

@@ -23,18 +23,22 @@ def add_for_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--for", dest="for_s", type=float, metavar="S", help="end by itself after S seconds, with 0")
 
 
-def run_until_told(main: Main, for_s: float | None = None) -> int:
+def run_until_told(
+    main: Main, for_s: float | None = None, loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None
+) -> int:
     """Run `main(stop)` in an event loop and set `stop` on SIGINT, SIGTERM or after `for_s` seconds.
 
     Args:
         main: returns the exit code, soon after `stop` is set.
         for_s: wall-clock seconds, or None for no limit.
+        loop_factory: makes the event loop; None for asyncio's own.
 
     Raises:
         InputError: `for_s` is not positive.
     """
     check_for(for_s)
-    return asyncio.run(_watched(main, for_s))
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        return runner.run(_watched(main, for_s))
 
 
 def check_for(for_s: float | None) -> None:

@@ -17,6 +17,7 @@ from rpmu.acquire.uio import UioLink
 from rpmu.config import default
 from rpmu.daemon import Daemon
 from rpmu.errors import InputError
+from rpmu.quiet_loop import QuietLoop
 from rpmu.timing.states import LockState
 from rpmu.twin.pruss import Pruss
 from rpmu.twin.pty_port import PtyPort
@@ -46,7 +47,7 @@ def stand_in(tmp_path):
 
 async def patiently(seconds):
     """The pace of a daemon that shares a busy machine with its hardware: its limits of time are five times as long."""
-    await asyncio.sleep(5 * seconds)
+    await asyncio.get_running_loop().wait(5 * seconds)
 
 
 def daemon_on(folder, seen):
@@ -82,7 +83,8 @@ def test_a_daemon_measures_what_stands_in(stand_in):
             await until_locked(daemon)
             await daemon.stop()
 
-        asyncio.run(asyncio.wait_for(run(), 240))
+        with asyncio.Runner(loop_factory=QuietLoop) as runner:
+            runner.run(asyncio.wait_for(run(), 240))
         assert seen[-1].frequency_hz == pytest.approx(60.1, abs=0.002)
         assert abs(seen[-1].phasors[0]) == pytest.approx(120.0, rel=0.002)
         while core()[-1] != "stopped":
