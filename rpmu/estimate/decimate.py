@@ -29,7 +29,8 @@ class Strip:
         space: columns to begin with.
 
     Attributes:
-        data: float64 [n_channels, columns]; sample i lies in column i - base.
+        data: float64 [n_channels, columns], of one channel [columns], since numpy cuts and fills one axis for less;
+            sample i lies in column i - base.
         base: index of the sample in column 0.
         first: index of the oldest sample that there is.
         end: index one past the newest.
@@ -38,7 +39,9 @@ class Strip:
 
     def __init__(self, n_channels: int, keep: int | None, first: int, space: int) -> None:
         self._keep = keep
-        self.data: Floats = np.empty((n_channels, space))
+        self._alone = n_channels == 1
+        self._channels = () if self._alone else (n_channels,)  # of a shape
+        self.data: Floats = np.empty((*self._channels, space))
         self._space = space
         self.base = self.first = self.end = first
         self.moves = 0
@@ -46,7 +49,10 @@ class Strip:
     def append(self, samples: NDArray[Any]) -> None:
         """Take samples [n_channels, n]."""
         column = self.extend(samples.shape[1])
-        self.data[:, column : self.end - self.base] = samples
+        if self._alone:
+            self.data[column : self.end - self.base] = samples
+        else:
+            self.data[:, column : self.end - self.base] = samples
 
     def extend(self, n: int) -> int:
         """Make room for n more samples and count them in; returns the column where they begin."""
@@ -60,28 +66,29 @@ class Strip:
 
     def _move(self, n: int) -> None:
         """Move the samples to the front, and into a longer strip if n more do not fit."""
-        old = self.data[:, self.first - self.base : self.end - self.base].copy()
-        used = old.shape[1]
+        old = self.data[..., self.first - self.base : self.end - self.base].copy()
+        used = self.end - self.first
         if used + n > self._space:
             self._space = 2 * (used + n)
-            self.data = np.empty((len(old), self._space))
-        self.data[:, :used] = old
+            self.data = np.empty((*self._channels, self._space))
+        self.data[..., :used] = old
         self.base = self.first
         self.moves += 1
 
     def forget(self) -> None:
         """Turn every sample into a missing one."""
-        self.data[:, : self.end - self.base] = np.nan
+        self.data[..., : self.end - self.base] = np.nan
 
     def window(self, start: int, length: int) -> Floats:
-        """Samples [n_channels, length] from an index on, not copied."""
+        """Samples [n_channels, length], of one channel [length], from an index on, not copied."""
         at = start - self.base
-        return self.data[:, at : at + length]
+        return self.data[at : at + length] if self._alone else self.data[:, at : at + length]
 
     def windows(self, starts: list[int], length: int) -> Floats:
         """Samples [n_channels, m, length] from each index of `starts`."""
         at = np.array(starts) - self.base
-        return np.asarray(self.data[:, at[:, None] + np.arange(length)])
+        windows = self.data[..., at[:, None] + np.arange(length)]
+        return windows[None] if self._alone else windows
 
 
 class Decimated:
@@ -104,7 +111,9 @@ class Decimated:
         self._raw = Strip(n_channels, None, first_index, self._space)
         self._made = Strip(n_channels, None, first, SPACE * keep)
         self._lowest = first * factor - half  # first sample under the taps of the next one to be made
-        self._rows, self._rows_moves = self._view(), 0
+        self._alone = n_channels == 1
+        self._rows, self._column = self._views()
+        self._moves = 0
 
     def append(self, samples: NDArray[Any]) -> None:
         """Take samples [n_channels, n]."""
@@ -140,26 +149,33 @@ class Decimated:
         n = self.end - made.end
         if n <= 0:
             return
-        if raw.moves != self._rows_moves:
-            self._rows, self._rows_moves = self._view(), raw.moves
         made.first = min(self.first, made.end)
-        column, row = made.extend(n), (self._lowest - raw.base) // self._factor
-        np.matmul(self._rows[:, row : row + n], self._taps, out=made.data[:, column : column + n, None])
+        at, row = made.extend(n), (self._lowest - raw.base) // self._factor
+        if raw.moves + made.moves != self._moves:
+            self._rows, self._column = self._views()
+            self._moves = raw.moves + made.moves
+        if self._alone:
+            np.matmul(self._rows[row : row + n], self._taps, self._column[at : at + n])
+        else:
+            np.matmul(self._rows[:, row : row + n], self._taps, self._column[:, at : at + n])
         self._lowest += n * self._factor
         raw.first = self._lowest
 
-    def _view(self) -> Floats:
-        """The samples under the taps of all outputs that the strip has room for, [n_channels, m, 1, taps], not copied.
+    def _views(self) -> tuple[Floats, Floats]:
+        """What goes into a product and where its result goes, for all that the strips have room for; nothing is copied.
 
-        As as_strided does: each row begins `factor` samples after the row before it. The axis of length 1 makes each
-        output a dot product of its own, which costs a third less than numpy's loop over a matrix.
+        Returns:
+            The samples under the taps of every output, [n_channels, m, 1, taps] (of one channel [m, 1, taps]): as
+            as_strided does, each row begins `factor` samples after the row before it. The axis of length 1 makes each
+            output a dot product of its own, which costs a third less than numpy's loop over a matrix.
+            The outputs, [n_channels, columns, 1] (of one channel [columns, 1]).
         """
         data, factor, n = self._raw.data, self._factor, len(self._taps)
-        channel, sample = data.strides
+        *channels, sample = data.strides
         begin = (self._lowest - self._raw.base) % factor
-        rows = (data.shape[1] - begin - n) // factor + 1
-        strides = channel, factor * sample, sample, sample
-        return np.ndarray((len(data), rows, 1, n), np.float64, data, begin * sample, strides)
+        rows = (data.shape[-1] - begin - n) // factor + 1
+        shape, strides = (*data.shape[:-1], rows, 1, n), (*channels, factor * sample, sample, sample)
+        return np.ndarray(shape, np.float64, data, begin * sample, strides), self._made.data[..., None]
 
 
 def history(taps: Floats, factor: int, n_channels: int, keep: int, first_index: int) -> Strip | Decimated:

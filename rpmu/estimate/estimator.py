@@ -52,29 +52,34 @@ class Estimator:
         self.settings = settings
         self._kernel = kernel = build_kernel(settings)
         self._channels, self._phases = settings.n_channels, settings.phases
-        self._nominal_hz = settings.nominal_hz
+        self._nominal_hz, self._farthest_hz = settings.nominal_hz, settings.nominal_hz * FARTHEST
         self._clock = clock = ReportClock(settings.reporting_rate)
+        self._before = kernel.before
         self._length = kernel.before + kernel.after + 1
         fd = settings.sample_rate_hz / kernel.decimation
-        half_decimator = len(kernel.decimator) // 2 / settings.sample_rate_hz
+        self._factor, self._half = kernel.decimation, len(kernel.decimator) // 2
+        half_decimator = self._half / settings.sample_rate_hz
         self.window_s = (self._length - 1) / fd + 2 * half_decimator
         self.group_delay_s = kernel.after / fd + half_decimator + kernel.delay_s
         self.offset: Floats = np.zeros((settings.n_channels, 1))
         self._offset = self.offset, [0.0] * settings.n_channels  # and as Python numbers
         nominal_turns = [clock.turns(k, settings.nominal_hz) for k in range(clock.denominator)]
         self._turns = [cmath.exp(-2j * cmath.pi * turns) for turns in nominal_turns]
-        self._numerator_ns, self._denominator = clock.numerator * NS, clock.denominator
+        self._denominator = clock.denominator
+        self._turns_any = any(turn != 1 for turn in self._turns)
+        self._spacing_ns = clock.numerator * NS / clock.denominator  # of the reports
         self._step_limit_ns = settings.time_step_limit_ns
-        self._spacing = clock.numerator * fd / clock.denominator  # of the reports, in decimated samples
         self._rate_ratio = 1.0  # true sample rate / nominal sample rate
         self._delay_ns = kernel.delay_s * 1e9
         self._nominal_ns_per_index = 1e9 / settings.sample_rate_hz
-        self._period = 0, 0  # report on a whole second and its UTC, ns: the newest that a report was found from
+        # Report on a whole second and its UTC, ns: the newest that a report was found from.
+        self._period, self._period_ns, self._places_ns = 0, 0, clock.places_ns
         self._next_index: int | None = None
         self._map: TimeMap | None = None
         self._last_map: TimeMap | None = None
         self._next_report: int | None = None
-        self._wanted = 0  # the last decimated sample that the next report needs
+        self._grid = 0, 0, 0.0, 1.0  # by the map: as `_grid_by` gives it
+        self._next: Window | None = None  # of the next report, by that map; None if it has to be found
         self._restart(0)
 
     def begin_at(self, time_ns: int) -> None:
@@ -85,7 +90,7 @@ class Estimator:
         Args:
             time_ns: the first report is at or after it.
         """
-        self._next_report = self._clock.after(time_ns)
+        self._next_report, self._next = self._clock.after(time_ns), None
 
     def push(self, samples: NDArray[Any], first_index: int, time_map: TimeMap | None) -> Reports:
         """Take samples and give the reports that they complete.
@@ -119,7 +124,8 @@ class Estimator:
         if first_index != self._next_index:
             self._bridge(first_index)
         end = first_index + shape[1]
-        self._follow(time_map, end)
+        if time_map is None or time_map is not self._map:
+            self._follow(time_map, end)
         self._history.append(samples)
         self._next_index = end
         return self._due()
@@ -127,14 +133,14 @@ class Estimator:
     @property
     def wanted_index(self) -> int | None:
         """Index of the sample that completes the next report, as far as is known now; None while the time is not."""
-        if self._map is None:
+        if self._map is None or self._next is None:
             return None
-        return self._wanted * self._kernel.decimation + len(self._kernel.decimator) // 2
+        return (self._next[1] + self._length - 1) * self._factor + self._half
 
     def _restart(self, first_index: int) -> None:
         kernel, channels = self._kernel, self.settings.n_channels
         self._history = history(kernel.decimator, kernel.decimation, channels, self._length + 1, first_index)
-        self._restarted = True
+        self._restarted, self._next = True, None
 
     def _bridge(self, first_index: int) -> None:
         """Fill a short gap with missing samples; after a long one, or a step back, start over."""
@@ -151,6 +157,7 @@ class Estimator:
             return
         last, self._map, self._last_map = self._last_map, time_map, time_map
         self._rate_ratio = self._nominal_ns_per_index / time_map.ns_per_index
+        self._grid, self._next = self._grid_by(time_map), None
         if last is None:
             return
         now_ns = (newest - time_map.index0) * time_map.ns_per_index  # from the anchor; likewise the next
@@ -166,23 +173,27 @@ class Estimator:
         time_map = self._map
         if time_map is None:
             return []
-        k = self._next_report
-        if self._restarted or k is None:
-            k = self._first_report(time_map)
-            self._restarted = False
-        before, after, end = self._kernel.before, self._kernel.after, self._history.end
+        window = self._next
+        if window is None:
+            k = self._next_report
+            if self._restarted or k is None:
+                k = self._first_report(time_map)
+                self._restarted = False
+            window = self._window(k)
         windows: list[Window] = []
-        centre, shift = self._position(time_map, k)
-        while centre + after < end:
-            windows.append((k, centre - before, shift))
-            k += 1
-            next_centre = centre + round(shift + self._spacing * self._rate_ratio)  # right but for a tie
-            if next_centre + after > end:
-                centre = next_centre
-                break
-            centre, shift = self._position(time_map, k)
-        self._next_report, self._wanted = k, centre + after
+        latest_start = self._history.end - self._length
+        while window[1] <= latest_start:
+            windows.append(window)
+            window = self._window(window[0] + 1)
+        self._next, self._next_report = window, window[0]
         return windows
+
+    def _window(self, k: int) -> Window:
+        """The window of a report: around the nearest decimated sample."""
+        anchor, base, offset, spacing = self._grid
+        position = (k - anchor) * spacing + offset
+        nearest = round(position)
+        return k, base + nearest - self._before, position - nearest
 
     def _first_report(self, time_map: TimeMap) -> int:
         """The next report: the first with a whole window, or after a hole the first that the hole swallowed."""
@@ -190,23 +201,22 @@ class Estimator:
         oldest_ns = time_map.utc_ns_at((history.first + kernel.before) * kernel.decimation)
         complete = self._clock.after(oldest_ns - round(kernel.delay_s * 1e9))
         if self._next_report is None:
-            centre, _ = self._position(time_map, complete)
-            return complete + int(centre - kernel.before < history.first)
+            return complete + int(self._window(complete)[1] < history.first)
         silence = LONGEST_SILENCE_S * self._clock.denominator // self._clock.numerator
         return max(self._next_report, complete - silence)
 
-    def _position(self, time_map: TimeMap, k: int) -> tuple[int, float]:
-        """Nearest decimated sample of a report, and how far behind it the instant lies, in decimated samples."""
-        exact = k * self._numerator_ns - time_map.time0_ns * self._denominator  # in 1/denominator ns
-        index = (exact / self._denominator + self._delay_ns) / time_map.ns_per_index  # from the anchor
-        factor = self._kernel.decimation
-        if factor == 1:
-            nearest = round(index)
-            return time_map.index0 + nearest, index - nearest
-        base, rest = divmod(time_map.index0, factor)
-        position = (index + rest) / factor
-        nearest = round(position)
-        return base + nearest, position - nearest
+    def _grid_by(self, time_map: TimeMap) -> tuple[int, int, float, float]:
+        """Where the reports lie among the decimated samples, all at once, so that for each it is a sum and a product.
+
+        Returns:
+            The first report after the map's anchor; a decimated sample; how far behind that the report's instant lies;
+            the distance of two reports. The last two are in decimated samples.
+        """
+        k = self._clock.after(time_map.time0_ns)
+        index = (self._clock.offset_ns(k, time_map.time0_ns) + self._delay_ns) / time_map.ns_per_index
+        base, rest = divmod(time_map.index0, self._factor)
+        spacing = self._spacing_ns / time_map.ns_per_index
+        return k, base, (index + rest) / self._factor, spacing / self._factor
 
     def _offsets(self) -> list[float]:
         """`offset` as Python numbers."""
@@ -216,11 +226,11 @@ class Estimator:
 
     def _report(self, k: int, start: int, shift: float) -> Report:
         """Measure one report; one whose samples are not there any more is invalid."""
-        place = k - self._period[0]
+        place = k - self._period
         if not 0 <= place < self._denominator:
-            self._period = k - k % self._denominator, self._clock.time_ns(k - k % self._denominator)
-            place = k - self._period[0]
-        time_ns = self._period[1] + self._clock.places_ns[place]
+            place = k % self._denominator
+            self._period, self._period_ns = k - place, self._clock.time_ns(k - place)
+        time_ns = self._period_ns + self._places_ns[place]
         if start < self._history.first:
             return invalid_report(time_ns, self._channels)
         window = self._history.window(start, self._length)
@@ -231,10 +241,10 @@ class Estimator:
         if one is None:
             return invalid_report(time_ns, self._channels)
         phasors, frequency, rocof = one
-        if abs(frequency - self._nominal_hz) > self._nominal_hz * FARTHEST:
+        if abs(frequency - self._nominal_hz) > self._farthest_hz:
             return invalid_report(time_ns, self._channels)
-        turn = self._turns[place]
-        if turn != 1:
+        if self._turns_any:
+            turn = self._turns[place]
             phasors = [phasor * turn for phasor in phasors]
         return build_report(time_ns, phasors, frequency, rocof, self._phases)
 
@@ -252,7 +262,7 @@ class Estimator:
                 m = self._kernel.measure(samples, self._offsets(), shifts, self._rate_ratio)
             turns = [self._turns[k % self._denominator] for k, _, _ in there]
             phasors, frequency, rocof = m.phasors * np.array(turns)[:, None], m.frequency_hz, m.rocof_hz_per_s
-            wild = np.abs(frequency - self._nominal_hz) > self._nominal_hz * FARTHEST
+            wild = np.abs(frequency - self._nominal_hz) > self._farthest_hz
             phasors[wild | ~np.isfinite(phasors).all(axis=1)] = np.nan
         missing = len(windows) - len(there)
         if missing:  # starts rise, so what is missing comes first

@@ -9,7 +9,7 @@ from __future__ import annotations
 import cmath
 from collections.abc import Sequence
 from dataclasses import replace
-from math import pi
+from math import nan, pi
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,14 +20,14 @@ from rpmu.estimate.classes import design_rate, frequency_range_hz
 from rpmu.estimate.kernel import Measurement, One
 from rpmu.estimate.pieces import Number
 from rpmu.estimate.read_out import ROW_SCALES, Channel, GroupReader, build_curves
-from rpmu.estimate.retune import RetunedFilter
+from rpmu.estimate.retune import RETUNE_HZ, RetunedFilter
 from rpmu.estimate.settings import EstimatorSettings
 
 Floats = NDArray[np.float64]
 Complex = NDArray[np.complex128]
 
 CALL_MACS = 4000  # multiply-accumulates that take as long on the target as what is around one more product
-MANY_TAPS = 600  # in each filter: from here on `matmul` is faster than `dot`
+MANY_TAPS = 500  # in each filter: from here on `matmul` is faster than `dot`
 ROUNDING = 1e-12  # of the offset: a phasor below that is what taking it off leaves of a dead channel
 RETUNED_FROM_RATE = 20  # class M; slower rates have narrower ranges and are quiet
 
@@ -78,6 +78,7 @@ class FirKernel:
         skews_s = [delay - self.delay_s for delay in delays]
         sensitivities = [_log_slope(bank) for bank in banks]
         self._set_taps(table, rate, banks, kinds)
+        self._alone = len(kinds) == 1
         self._groups: list[tuple[slice, GroupReader]] = []  # which of the rows, and what reads them
         for group in settings.groups:
             own = list(dict.fromkeys(kinds[i] for i in group))
@@ -136,17 +137,12 @@ class FirKernel:
 
     def measure_one(self, window: Floats, offset: Sequence[float], shift: float, rate_ratio: float) -> One | None:
         """See `Kernel`."""
-        if self._few:
-            self._matrix.dot(window[0], self._sums)
-        else:
-            np.matmul(self._matrix, window[0] if len(offset) == 1 else window[:, None, :, None], out=self._sums)
         if offset is not self._offset:
             self._set_offset(offset)
-        if len(offset) == 1:
-            (p0, p1, p2), (z0, z1, z2) = self._outputs.tolist(), self._above_one
-            rows: list[complex] = [p0 - z0, p1 - z1, p2 - z2]
-        else:
-            rows = (self._outputs - self._above).tolist()
+        if self._alone:
+            return self._measure_channel(window, offset, shift, rate_ratio)
+        np.matmul(self._matrix, window[:, None, :, None], out=self._sums)
+        rows: list[complex] = (self._outputs - self._above).tolist()
         for i, least in self._least:
             p0 = rows[i]
             if p0 != p0:
@@ -155,12 +151,32 @@ class FirKernel:
                 rows[i : i + 3] = 0j, 0j, 0j
         return self._read(rows, window, offset, shift, rate_ratio)
 
+    def _measure_channel(self, window: Floats, offset: Sequence[float], shift: float, rate_ratio: float) -> One | None:
+        """As `measure_one`, where there is one channel: with no loop over channels and groups."""
+        if self._few:
+            self._matrix.dot(window, self._sums)
+        else:
+            np.matmul(self._matrix, window, self._sums)
+        (p0, p1, p2), (z0, z1, z2) = self._outputs.tolist(), self._above_one
+        p0 -= z0
+        if p0 != p0:
+            return None
+        if abs(p0) <= self._least_one:
+            return [0j], nan, nan
+        shift_s, scale = shift / self._rate_hz, rate_ratio * self._scale
+        rows = p0, p1 - z1, p2 - z2
+        phasors, deviation, rocof, lead, weights = self._groups[0][1].read(rows, shift_s, scale)
+        if self._retuned is not None and abs(deviation) > RETUNE_HZ:
+            rocof = self._retuned.improve(window, offset, weights, lead, deviation, rocof)
+        return phasors, (self._nominal_hz + deviation + rocof * shift_s) * scale, rocof * (scale * scale)
+
     def _set_offset(self, offset: Sequence[float]) -> None:
         """What the last offset, which changes once a second, adds to the rows and leaves of those of a dead channel."""
         self._offset = offset
         self._above = (self._at_zero * np.array(offset)[:, None]).reshape(-1)
         self._above_one: list[complex] = self._above[:3].tolist()
         self._least = [(3 * i, ROUNDING * abs(above)) for i, above in enumerate(offset)]
+        self._least_one = self._least[0][1]
 
     def _read(
         self, rows: list[Number], windows: Floats, offset: Sequence[float], shift: Number, rate_ratio: float

@@ -66,7 +66,7 @@ class Kernel(Protocol):
         """Measure at one instant.
 
         Args:
-            window: float64 [n_channels, before + after + 1].
+            window: float64 [n_channels, before + after + 1], for one channel [before + after + 1].
             offset: as for `measure`, as are the next.
             shift: one of `measure`'s.
             rate_ratio: true sample rate / nominal sample rate.
@@ -90,7 +90,7 @@ class PlainKernel:
 
     def measure_one(self, window: Floats, offset: Sequence[float], shift: float, rate_ratio: float) -> One | None:
         """See `Kernel`."""
-        m = self.measure(window[:, None, :], offset, np.array([shift]), rate_ratio)
+        m = self.measure(window.reshape(len(offset), 1, -1), offset, np.array([shift]), rate_ratio)
         if np.isnan(m.phasors).any():
             return None
         return m.phasors[0].tolist(), float(m.frequency_hz[0]), float(m.rocof_hz_per_s[0])

@@ -172,6 +172,7 @@ class GroupReader:
         self._carrier = 2j * pi * nominal_hz
         self.channels = channels
         self._weights = [channel.weight for channel in channels]
+        self._skew_s, self._sensitivity = channels[0].skew_s, channels[0].sensitivity  # of a channel that is alone
         # of each kind: where its curves lie, its sensitivity, and the channels that have it
         self._members: list[tuple[slice, complex, list[tuple[int, float]]]] = []
         for k in range(len(curves)):
@@ -187,6 +188,9 @@ class GroupReader:
         curvature, chirp = evaluate(lead.curvature, x) + 0j + flat, evaluate(lead.chirp, x) + flat
         slope = 2 * pi * evaluate(lead.slope, x) + flat
         columns = [middles(1j * raw - slope), *parabolas(1j * (deviation - raw) - slope), *chords(2 * pi * curvature)]
+        if len(channels) == 1:  # whose image is as large as itself: what `read` would divide by is known
+            moment = ROW_SCALES[2] * TAYLOR[2] * (evaluate(lead.image[2][2], x) + 0j + flat)
+            chirp = chirp * (1 - np.abs(moment / (evaluate(lead.gain, x) + 0j)) ** 2)
         columns += chords(1 / (2 * pi * chirp))
         for kind in curves:
             gain = evaluate(kind.gain, x) + 0j + flat
@@ -217,10 +221,12 @@ class GroupReader:
         lookup: Any = self._pieces.at if one else self._pieces.at_all
         s0 = (s0 or ONE) if one else np.where(s0 == 0, ONE, s0)  # a dead channel reads as zero volts
         raw = (s1 / s0).imag
-        u, (r0, d0, d1, d2, v0, v1, h0, h1, *own) = lookup(raw)
-        image, (i00, i10, i11, i12, i20, i21, i22) = (
-            self._image(rows, own, weights) if several else (s0.conjugate(), own[2:])
-        )
+        if several:
+            u, (r0, d0, d1, d2, v0, v1, h0, h1, *own) = lookup(raw)
+            image, (i00, i10, i11, i12, i20, i21, i22) = self._image(rows, own, weights)
+        else:
+            u, (r0, d0, d1, d2, v0, v1, h0, h1, g0, g1, i00, i10, i11, i12, i20, i21, i22) = lookup(raw)
+            image = s0.conjugate()
         lead = s0 - image * i00
         inverse = ONE / lead
         mirror, r = image * inverse, s1 * inverse
@@ -230,25 +236,32 @@ class GroupReader:
         off = r.conjugate() + r0
         c = bent - mirror * i21 * off - r * r
         i22 = mirror * i22
-        size = abs(i22)
-        c = (c - i22 * c.conjugate()) * (1 / (1 - size * size))  # c + i22 conj(c) was that
+        c = c - i22 * c.conjugate()  # c + i22 conj(c) was c, but for the square of i22, ...
+        if several:
+            size = abs(i22)
+            c = c * (1 / (1 - size * size))  # ... which for one channel is in h0 and h1
         u_clean = u + (r.imag - raw) * self._pieces.per_unit
         r_true = r + d0 + (d2 * u_clean + d1) * u_clean
         speed = self._carrier + r_true
-        bend = c.conjugate()
-        phasors: list[Number] = [0j] * len(self.channels)
         e = scale - 1  # parts per million, so a term of first order in it is exact to parts per billion
+        if not several:
+            late = shift_s + self._skew_s * scale
+            turn = exp((speed + c * (0.5 * late)) * late)
+            p0: Any = lead * turn * ((g0 + g1 * u) * (1 - self._sensitivity * e))
+            phasors: list[Number] = [(p0 if rows[0] else 0j) if one else np.where(rows[0] == 0, 0, p0)]
+            return phasors, r_true.imag * (0.5 / pi), c.imag * (h0 + h1 * u), lead, weights
+        bend = c.conjugate()
+        phasors = [0j] * len(self.channels)
         for curves, sensitivity, members in self._members:
             g0, g1, i00, i10, i11, i12 = own[curves]
             gain = (g0 + g1 * u) * (1 - sensitivity * e)
-            i1 = i10 + i11 * off + i12 * bend if several else None
+            i1 = i10 + i11 * off + i12 * bend
             for i, skew_s in members:
                 p0, late = rows[3 * i], shift_s + skew_s * scale
                 image = p0.conjugate()
                 p0 = p0 - image * i00
                 turn = exp((speed + c * (0.5 * late)) * late)
-                if several:  # whose own p1 may differ from r p0
-                    p0 = p0 + (rows[3 * i + 1] - image * i1 - r * p0) * late
+                p0 = p0 + (rows[3 * i + 1] - image * i1 - r * p0) * late  # its own p1 may differ from r p0
                 phasors[i] = p0 * turn * gain
         return phasors, r_true.imag * (0.5 / pi), c.imag * (h0 + h1 * u), lead, weights
 

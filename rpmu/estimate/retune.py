@@ -54,8 +54,8 @@ class RetunedFilter:
         """ROCOF at the centre of the windows, Hz/s: as given near the nominal frequency, a better one away from it.
 
         Args:
-            windows: float64 [n_channels, m, taps], or [n_channels, taps] for one; the channels that frequency is read
-                from come first.
+            windows: float64 [n_channels, m, taps]; the channels that frequency is read from come first. For one instant
+                as `Kernel.measure_one` gets it.
             offset: per channel, what its samples stand above zero.
             weights: what each of those channels counts: one number, or complex128 [m].
             phasor: the first output of the bank, weighted over the channels, without image: complex128 [m], or one.
@@ -65,7 +65,7 @@ class RetunedFilter:
         if isinstance(deviation_hz, float):
             if abs(deviation_hz) <= RETUNE_HZ:
                 return rocof_hz_per_s
-            far, windows = np.array([True]), windows[:, None]
+            far, windows = np.array([True]), windows.reshape(len(offset), 1, -1)
         else:
             far = np.abs(deviation_hz) > RETUNE_HZ
             if not far.any():

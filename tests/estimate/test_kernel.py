@@ -8,7 +8,7 @@ from rpmu.estimate.alternatives import build_kernel
 from rpmu.estimate.decimate import history
 from rpmu.estimate.pieces import Pieces, chords, middles, nodes, parabolas
 from rpmu.timing.time_map import TimeMap
-from tests.estimate.waves import RATE_HZ, START_NS, tone
+from tests.estimate.waves import RATE_HZ, RMS_V, START_NS, tone
 
 MAP = TimeMap(0, START_NS, 1e9 / RATE_HZ)
 
@@ -104,3 +104,16 @@ def test_curves_in_pieces_are_the_curves_and_stay_at_their_ends():
     for beyond, end in ((-1e9, 0), (-3.1, 0), (3.1, -1), (float("inf"), -1)):
         _, (c, b, a, v0, v1, _) = table.at(beyond)
         assert (c, b, a, v0, v1) == (bent[end], 0, 0, line[end], 0)
+
+
+@pytest.mark.parametrize("dead", [0, 1])
+def test_a_dead_channel_beside_another_is_zero_volts_for_itself(dead):
+    settings = EstimatorSettings(60, "M", 60, 1, 2)
+    x = np.concatenate([tone(60.2, 0.5), tone(60.2, 0.5)])
+    x[dead] = 0
+    given = Estimator(settings).push_stream(x, 0, MAP)
+    assert len(given) > 10
+    for report in given:
+        assert report.phasors[dead] == 0
+        assert abs(report.phasors[1 - dead]) == pytest.approx(RMS_V, rel=1e-4)
+        assert np.isnan(report.frequency_hz) if dead == 0 else report.frequency_hz == pytest.approx(60.2, abs=1e-3)
