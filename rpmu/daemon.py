@@ -96,9 +96,8 @@ class Daemon:
         self._current: Run | None = None
         self._last_ns: int | None = None  # UTC of the last measurement that was sent
         self._changes = changes
-        self.stream: ConfigFrame = rooms.stream(config, calibration)
-        if changes is not None:
-            self.stream = changes.resumed(self.stream)
+        stream: ConfigFrame = rooms.stream(config, calibration)
+        self._encoder = contents.Encoder(stream if changes is None else changes.resumed(stream))
         self._pending: Pending | None = None
         self.server = PmuServer(
             self.stream,
@@ -126,6 +125,11 @@ class Daemon:
     def _run(self) -> Run:
         assert self._current is not None, "start() comes first"
         return self._current
+
+    @property
+    def stream(self) -> ConfigFrame:
+        """The configuration of the frames that are sent."""
+        return self._encoder.stream
 
     @property
     def info(self) -> AcquisitionInfo:
@@ -341,7 +345,8 @@ class Daemon:
         return 0.0 if now is None else float(max(0, due.from_soc - now))
 
     def _take_over(self, due: Pending) -> None:
-        self._config, self._calibration, self.stream, self._pending = due.config, due.calibration, due.stream, None
+        self._config, self._calibration, self._pending = due.config, due.calibration, None
+        self._encoder = contents.Encoder(due.stream)
         if self._changes is not None:
             self._changes.keep(self.stream)
 
@@ -356,7 +361,7 @@ class Daemon:
                 self._pending = replace(due, due_ns=due_ns)
                 return
         self._last_ns = measurement.time_ns
-        self.server.publish(contents.encoded_frame(self.stream, measurement))
+        self.server.publish(self._encoder.encode(measurement))
         if self._observer is not None:
             self._observer(measurement)
 

@@ -203,7 +203,8 @@ def wrap_stages(world: World) -> None:
     from rpmu.acquire.ring import RingReader
     from rpmu.estimate.estimator import Estimator
     from rpmu.pipeline import Pipeline
-    from rpmu.serve import PmuServer, contents
+    from rpmu.serve import PmuServer
+    from rpmu.serve.contents import Encoder
     from rpmu.timing.keeper import TimeKeeper
 
     for owner, name, stage in (
@@ -216,7 +217,7 @@ def wrap_stages(world: World) -> None:
         (TimeKeeper, "report_time", "timing"),
         (Estimator, "push_stream", "estimate"),
         (Pipeline, "feed", "report"),
-        (contents, "encoded_frame", "frame"),
+        (Encoder, "encode", "frame"),
         (PmuServer, "publish", "serve"),
     ):
         world.wrap(owner, name, stage)

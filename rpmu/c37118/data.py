@@ -125,10 +125,17 @@ class DataFrame:
         Raises:
             InputError: something does not fit the frame.
         """
+        config, layout = self.config, self.config.layout
+        word = self.time_quality << 24 | self.fracsec
         try:
-            return encode_data(self.config, self.soc, self.fracsec, self.values, self.time_quality, self.version)
-        except ValueError as error:
-            raise self._unfit(self.config.layout) from error
+            frame = HEAD.pack(
+                _SYNC | self.version, layout.frame_size, config.idcode, self.soc, word
+            ) + layout.body.pack(*self.values)
+        except (struct_error, OverflowError) as error:
+            raise self._unfit(layout) from error
+        if not (0 < self.version <= 2 and 0 <= self.fracsec < config.time_base and 0 < config.idcode < 0xFFFF):
+            raise self._unfit(layout)
+        return frame + CHK.pack(crc_hqx(frame, CRC_START))
 
     def _unfit(self, layout: Layout) -> InputError:
         """Why this frame cannot be sent, found out slowly."""
@@ -144,24 +151,6 @@ class DataFrame:
             f"data frame values {self.values} do not fit the configuration's layout {layout.body.format!r}: "
             "build the frame from its configuration with DataFrame.build"
         )
-
-
-def encode_data(config: ConfigFrame, soc: int, fracsec: int, values: Values, time_quality: int, version: int) -> bytes:
-    """The bytes of a data frame, from the fields of a `DataFrame` that need not be made.
-
-    Raises:
-        ValueError: something does not fit the frame; `DataFrame.encode` tells what.
-    """
-    layout = config.layout
-    try:
-        frame = HEAD.pack(
-            _SYNC | version, layout.frame_size, config.idcode, soc, time_quality << 24 | fracsec
-        ) + layout.body.pack(*values)
-    except (struct_error, OverflowError) as error:
-        raise ValueError("a field is out of its range") from error
-    if not (0 < version <= 2 and 0 <= fracsec < config.time_base and 0 < config.idcode < 0xFFFF):
-        raise ValueError("a field is out of its range")
-    return frame + CHK.pack(crc_hqx(frame, CRC_START))
 
 
 def parse_data(head: Head, data: BytesLike, config: ConfigFrame | None) -> DataFrame:

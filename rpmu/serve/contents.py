@@ -6,13 +6,15 @@ time analogs, then the status word with its named bits.
 
 from __future__ import annotations
 
-from functools import lru_cache
+import struct
+from binascii import crc_hqx
 
 from rpmu.c37118 import (
     AnalogChannel,
     ConfigFrame,
     ConfigFrame2,
     DataError,
+    DataFrame,
     DigitalWord,
     Format,
     PhasorChannel,
@@ -20,15 +22,17 @@ from rpmu.c37118 import (
     PmuConfig,
     TimeQuality,
 )
-from rpmu.c37118.data import encode_data
+from rpmu.c37118.envelope import CHK, CRC_START
 from rpmu.c37118.fields import CLOCK_FAULT
 from rpmu.c37118.times import on_grid
 from rpmu.config import Config
 from rpmu.errors import InputError
 from rpmu.measurement import Measurement
+from rpmu.serve.answers import TIME
 from rpmu.timing.status import STATUS_ANALOG_NAMES, STATUS_BIT_NAMES, STATUS_NORMAL_MASK, STATUS_VALID_MASK
 
 NS_PER_S = 1_000_000_000
+TEST_OR_ABSENT = DataError.TEST_OR_ABSENT << 14  # in place in STAT
 INTEGER_V_PER_BIT = 0.02  # 16-bit phasors: 655 V full scale, 20 mV steps (0.017 % of 120 V)
 _STATUS_WORD = DigitalWord(STATUS_BIT_NAMES, STATUS_NORMAL_MASK, STATUS_VALID_MASK)
 _COMPONENTS = {
@@ -101,35 +105,67 @@ def has_positive_sequence(config: Config) -> bool:
     return config.station.phases == 3 and config.server.positive_sequence
 
 
-def encoded_frame(stream: ConfigFrame, measurement: Measurement) -> bytes:
-    """One measurement as a data frame of the stream, encoded at once.
+class Encoder:
+    """Encodes the measurements of one stream; what all its frames have in common is worked out once.
 
-    Invalid numbers go out as NaN (0x8000 among integers) with STAT's data error "absent", never as a wrong value.
-    STAT has no bit of its own for "not calibrated"; such numbers go out with the same code, "test mode, do not use".
+    The bytes are those of `rpmu.c37118.DataFrame`.
+
+    Args:
+        stream: of one PMU.
+
+    Attributes:
+        stream: the same.
 
     Raises:
-        InputError: the measurement does not fit the stream.
+        InputError: its frames would be too long, or its IDCODE or version is not one of the standard's.
     """
-    time, (part,) = measurement.time, stream.layout.pmus
-    usable = measurement.valid and not measurement.test_mode
-    values = part.numbers(
-        time.stat_bits if usable else time.stat_bits | DataError.TEST_OR_ABSENT << 14,
-        measurement.phasors,
-        measurement.frequency_hz,
-        measurement.rocof_hz_per_s,
-        measurement.analogs,
-        (measurement.status_word,) if part.counts[2] else (),
-    )
-    carry, fracsec = _fraction(measurement.time_ns % NS_PER_S, stream.data_rate, stream.time_base)
-    try:
-        return encode_data(stream, time.soc + carry, fracsec, values, time.time_quality, stream.version)
-    except ValueError as error:
-        raise InputError(f"{measurement} does not fit the stream's data frames: {error}") from error
 
+    def __init__(self, stream: ConfigFrame) -> None:
+        (part,) = stream.layout.pmus
+        zeros = DataFrame(stream, 0, 0, (0,) * part.stop, version=stream.version)
+        self.stream = stream
+        self._numbers = part.numbers
+        self._is_plain, self._n_phasors, self._write_phasors = part.is_plain, part.counts[0], part.write_phasors
+        self._has_status_word = bool(part.counts[2])
+        self._begin = zeros.encode()[: TIME.start]  # SYNC, FRAMESIZE and IDCODE
+        self._pack = struct.Struct(f">{TIME.start}sII{part.codes}").pack
+        self._fractions: dict[int, tuple[int, int]] = {}  # by ns into the second
 
-@lru_cache(maxsize=512)
-def _fraction(rest_ns: int, rate: int, time_base: int) -> tuple[int, int]:
-    """Whole second and FRACSEC of a report so many ns into a second; there are no more than `rate` of them."""
-    # The estimator's instants lie exactly on k/rate: dividing back gives the integer k, whatever the rounding of ns.
-    index = (2 * rest_ns * max(rate, 1) + NS_PER_S) // (2 * NS_PER_S)
-    return on_grid(0, index, rate, time_base)
+    def encode(self, measurement: Measurement) -> bytes:
+        """One measurement as a data frame.
+
+        Invalid numbers go out as NaN (0x8000 among integers) with STAT's data error "absent", never as a wrong value.
+        STAT has no bit of its own for "not calibrated"; such numbers go out with the same code, "test mode, do not
+        use".
+
+        Raises:
+            InputError: the measurement does not fit the stream.
+        """
+        time, phasors, analogs = measurement.time, measurement.phasors, measurement.analogs
+        usable = measurement.valid and not measurement.test_mode
+        stat = time.stat_bits if usable else time.stat_bits | TEST_OR_ABSENT
+        frequency_hz, rocof_hz_per_s = measurement.frequency_hz, measurement.rocof_hz_per_s
+        digitals = (measurement.status_word,) if self._has_status_word else ()
+        rest_ns = measurement.time_ns % NS_PER_S
+        carry, fracsec = self._fractions.get(rest_ns) or self._fraction(rest_ns)
+        head = self._begin, time.soc + carry, time.time_quality << 24 | fracsec
+        try:
+            if self._is_plain and len(phasors) == self._n_phasors:  # the usual formats, without a detour by numbers()
+                pairs = self._write_phasors(phasors)
+                frame = self._pack(*head, stat, *pairs, frequency_hz, rocof_hz_per_s, *analogs, *digitals)
+            else:
+                numbers = self._numbers(stat, phasors, frequency_hz, rocof_hz_per_s, analogs, digitals)
+                frame = self._pack(*head, *numbers)
+        except (struct.error, OverflowError) as error:
+            raise InputError(f"{measurement} does not fit the stream's data frames: {error}") from error
+        return frame + crc_hqx(frame, CRC_START).to_bytes(CHK.size, "big")
+
+    def _fraction(self, rest_ns: int) -> tuple[int, int]:
+        """Whole second and FRACSEC of a report so many ns into a second; there are no more than `data_rate` of them."""
+        # The estimator's instants lie exactly on k/rate: dividing back gives the integer k, whatever the rounding of
+        # ns.
+        rate = self.stream.data_rate
+        index = (2 * rest_ns * max(rate, 1) + NS_PER_S) // (2 * NS_PER_S)
+        fraction = on_grid(0, index, rate, self.stream.time_base)
+        self._fractions[rest_ns] = fraction
+        return fraction

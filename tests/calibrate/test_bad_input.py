@@ -63,7 +63,7 @@ class Pmu:
             if not self.in_sync:
                 when = replace(when, codes=replace(when.codes, in_sync=False))
             measurement = Measurement(at_ns, tuple(phasors), self.frequency_hz, 0.0, True, when, self.status)
-            yield decode(contents.encoded_frame(stream, measurement), stream)
+            yield decode(contents.Encoder(stream).encode(measurement), stream)
 
 
 def snapshot(folder: Path):
