@@ -10,8 +10,8 @@ from rpmu.serve.statistics import Event
 class Sender(Protocol):
     """Takes frames for a client."""
 
-    def send(self, data: bytes, now_s: float) -> bool:
-        """Hand one frame to the socket; False if that was not possible. `now_s` is the server's monotonic clock."""
+    def send(self, data: bytes) -> bool:
+        """Hand one frame to the socket; False if that was not possible."""
 
 
 class Client(Sender, Protocol):

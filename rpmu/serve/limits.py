@@ -25,6 +25,10 @@ class QueueRule:
         self._max_stall_s = max_stall_s
         self._last_empty_s = now_s
 
+    def begins(self, now_s: float) -> None:
+        """There was no queue until now."""
+        self._last_empty_s = now_s
+
     def verdict(self, queued_bytes: int, new_bytes: int, now_s: float) -> Event | None:
         """Judge before `new_bytes` are added to `queued_bytes`: None to go on, else the cause of the drop."""
         if queued_bytes == 0:

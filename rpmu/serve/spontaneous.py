@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from rpmu.c37118 import Command
 from rpmu.serve.settings import SpontaneousTarget
-from rpmu.serve.stream import Stream
+from rpmu.serve.stream import Stream, soc_of
 from rpmu.serve.udp import UdpSocket, ignore_datagram, open_target
 
 
@@ -28,8 +28,7 @@ class SpontaneousSender:
 
     def send(self, data: bytes) -> bool:
         """One data frame that has been through the stream, with the configuration before it when that is due."""
-        soc = int.from_bytes(data[6:10], "big")
-        due = (soc // self._interval_s, self._stream.changes)
+        due = (soc_of(data) // self._interval_s, self._stream.changes)
         if due != self._sent_for:
             self._sent_for = due
             for frame in self._stream.answer(Command.SEND_CONFIG_2) or ():

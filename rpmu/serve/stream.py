@@ -12,8 +12,10 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from rpmu.c37118 import Command, ConfigFrame, PmuConfig
+from rpmu.c37118 import Command, ConfigFrame, FrameType, PmuConfig
 from rpmu.serve.answers import TIME, Answers, as_version_1, with_change_announced, with_more_text, with_version
+
+CURRENT_KIND = FrameType.DATA << 4 | 2  # second byte of SYNC of a data frame of version 2
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +78,7 @@ class Stream:
         self._notice_s = notice_s
         self._coming: _Coming | None = None
         self._announced = range(0)  # seconds during which STAT bit 10 is set
-        self._time: bytes | None = None
+        self._last: bytes | None = None  # data frame
         self.changes = 0
         self.configuration: ConfigFrame | None = None
         if isinstance(configuration, Answers):
@@ -88,25 +90,29 @@ class Stream:
     @property
     def last_soc(self) -> int | None:
         """SOC of the last data frame."""
-        return None if self._time is None else int.from_bytes(self._time[:4], "big")
+        return None if self._last is None else soc_of(self._last)
 
     def outgoing(self, data: bytes) -> bytes:
         """One data frame on its way to the clients: note its time, let a due change take effect, announce one."""
-        self._time = data[TIME]
+        self._last = data
+        if self._coming is None and not self._announced and data[1] == CURRENT_KIND and self._version == 2:
+            return data  # almost always: there is nothing to change in it
         if self.answers.transparent:
             return data
-        soc = int.from_bytes(data[6:10], "big")
+        soc = soc_of(data)
         if self._coming is not None and soc >= self._coming.soc:
             self._take_effect(self._coming.configuration, self._coming.answers)
         if soc in self._announced:
             data = with_change_announced(data, self.answers.stat_offsets)
+        elif soc >= self._announced.stop:
+            self._announced = range(0)
         if self._version == 1:
             return as_version_1(data, self.answers.stat_offsets)
         return with_version(data, self._version)
 
     def answer(self, command: int) -> tuple[bytes, ...] | None:
         """The frames that answer a command, stamped with the time of the data; None if the command asks for none."""
-        frames = self.answers.at(command, self._time)
+        frames = self.answers.at(command, None if self._last is None else self._last[TIME])
         if frames is None or command != Command.SEND_HEADER or self._news is None:
             return frames
         return tuple(with_more_text(frame, self._news()) for frame in frames)
@@ -169,6 +175,11 @@ class Stream:
         self._coming, self._version = None, self._next_version
         self.changes += 1
         log.info("configuration of IDCODE %d has changed", configuration.idcode)
+
+
+def soc_of(frame: bytes) -> int:
+    """SOC of a frame."""
+    return int.from_bytes(frame[6:10], "big")
 
 
 def counted_up(old: ConfigFrame, new: ConfigFrame) -> ConfigFrame:

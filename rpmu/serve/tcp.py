@@ -1,13 +1,14 @@
 """One TCP connection of a PDC.
 
-Commands come in through the codec's stream parser and go to the server; frames go out through the transport, which
-writes at once where it can. What it cannot write it keeps, and that is the queue that `QueueRule` bounds. Every
-frame is written by itself (TCP_NODELAY), so that old PDCs find one frame per segment as long as they keep up.
+Commands come in through the codec's stream parser and go to the server; frames are written at once where that is
+possible. What is not, the transport keeps, and that is the queue that `QueueRule` bounds. Every frame is written by
+itself (TCP_NODELAY), so that old PDCs find one frame per segment as long as they keep up.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from typing import TYPE_CHECKING, cast
 
@@ -36,6 +37,8 @@ class TcpClient(asyncio.Protocol):
         self.data_port = data_port
         self._transport: asyncio.Transport | None = None
         self._queue: QueueRule | None = None
+        self._may_queue = False  # the transport keeps something that it could not write yet
+        self._descriptor: int | None = None  # of the socket, if what is written to it are the frames as they are
         self._reader: CommandReader | None = None
         self.host = ""
         self.name = ""
@@ -51,12 +54,16 @@ class TcpClient(asyncio.Protocol):
         if not self._server.admit(self):
             tcp.abort()
             return
-        _configure(tcp.get_extra_info("socket"))
+        sock = tcp.get_extra_info("socket")
+        _configure(sock)
+        if sock is not None and tcp.get_extra_info("sslcontext") is None:
+            self._descriptor = sock.fileno()
         limits = self._server.settings.limits
         now_s = self._server.now_s()
         self._transport = tcp
         self._queue = QueueRule(limits.max_queue_bytes, limits.max_stall_s, now_s)
         self._reader = CommandReader(limits, now_s)
+        tcp.set_write_buffer_limits(high=0)  # so that we are told of the first byte that is kept, and of the last
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Give the place back."""
@@ -74,24 +81,41 @@ class TcpClient(asyncio.Protocol):
         """The PDC will say nothing more: close, as every PDC does that ends."""
         return False
 
-    def send(self, data: bytes, now_s: float) -> bool:
+    def pause_writing(self) -> None:
+        """The transport begins to keep what it cannot write."""
+        self._may_queue = True
+        if self._queue is not None:
+            self._queue.begins(self._server.now_s())
+
+    def resume_writing(self) -> None:
+        """The transport has written all that it kept."""
+        self._may_queue = False
+
+    def send(self, data: bytes) -> bool:
         """Write one frame; False if the client was (or is now) given up."""
-        if self._transport is None or self._queue is None or self._transport.is_closing():
+        transport = self._transport
+        if transport is None or transport.is_closing():
             return False
-        queued_bytes = self._transport.get_write_buffer_size()
-        cause = self._queue.verdict(queued_bytes, len(data), now_s)
-        if cause is not None:
-            self.drop(cause)
+        if self._may_queue and self._is_given_up(len(data), self._server.now_s()):
             return False
-        self._transport.write(data)
+        if self._descriptor is not None and not self._may_queue:  # nothing is before it, and this costs a quarter
+            data = data[_written_at_once(self._descriptor, data) :]
+        if data:
+            transport.write(data)
         return True
 
     def check(self, now_s: float) -> None:
         """Between frames: give up a client whose queue has been standing still."""
-        if self._transport is not None and self._queue is not None:
-            cause = self._queue.verdict(self._transport.get_write_buffer_size(), 0, now_s)
-            if cause is not None:
-                self.drop(cause)
+        self._is_given_up(0, now_s)
+
+    def _is_given_up(self, new_bytes: int, now_s: float) -> bool:
+        """Judge the queue before so many bytes are added."""
+        if self._transport is None or self._queue is None:
+            return True
+        cause = self._queue.verdict(self._transport.get_write_buffer_size(), new_bytes, now_s)
+        if cause is not None:
+            self.drop(cause)
+        return cause is not None
 
     def drop(self, cause: Event) -> None:
         """Reset the connection and count why."""
@@ -110,6 +134,14 @@ class TcpClient(asyncio.Protocol):
         """End at once."""
         if self._transport is not None:
             self._transport.abort()
+
+
+def _written_at_once(descriptor: int, data: bytes) -> int:
+    """How many bytes the socket took; if none, the transport is to find out what is wrong."""
+    try:
+        return os.write(descriptor, data)
+    except OSError:
+        return 0
 
 
 def _configure(sock: socket.socket | None) -> None:

@@ -26,9 +26,8 @@ class UdpPath:
         self._socket = sock
         self._address = address
 
-    def send(self, data: bytes, now_s: float) -> bool:
+    def send(self, data: bytes) -> bool:
         """Send now or not at all."""
-        del now_s  # there is no queue whose age could matter
         return self._socket.send(data, self._address)
 
 
