@@ -38,7 +38,7 @@
 #ifndef RPMU_LAYOUT_H
 #define RPMU_LAYOUT_H
 
-#define LAYOUT_VERSION 2
+#define LAYOUT_VERSION 3
 #define LAYOUT_MAGIC 0x554D5052             /* "RPMU" */
 
 /* ---- where things lie ---- */
@@ -82,7 +82,8 @@
 #define STATUS_EVENTS_DROPPED 0x74          /* PPS events given up because a restart or a substituted scan hit them */
 #define STATUS_COUNT_SLIPS 0x78             /* restarts because a sample's scans did not agree with the counter */
 #define STATUS_SUBSTITUTED 0x7C             /* scans substituted; counted ahead of any sample that they touch */
-#define STATUS_BYTES 0x80
+#define STATUS_CLIPPED 0x80                 /* scans in which an input left its range; counted ahead of what they touch */
+#define STATUS_BYTES 0x84
 
 #define STATE_IDLE 1                        /* initialised, waits for START */
 #define STATE_MEASURING 2                   /* ADC runs, scan length being measured */
@@ -108,7 +109,10 @@
 #define PARAMS_MEASURE_SCANS 0x24           /* scans to time at start, MIN_ to MAX_MEASURE_SCANS */
 #define PARAMS_AIN 0x28                     /* 7 words: analog input of each step, the channels first, then PPS */
 #define PARAMS_STEP_DELAY 0x44              /* 7 words: STEPDELAY of each step: open delay | sample delay << 24 */
-#define PARAMS_BYTES 0x60
+#define PARAMS_WATCHED 0x60                 /* so many channels, the first ones, are watched for leaving ... */
+#define PARAMS_LOWEST 0x64                  /* ... the range of counts from this ... */
+#define PARAMS_HIGHEST 0x68                 /* ... to this */
+#define PARAMS_BYTES 0x6C
 
 #define MAX_CHANNELS 6
 #define MAX_STEPS 7

@@ -79,6 +79,9 @@
 #define PIN_TICKS 0xB4                      /* so long after a scan the next one cannot be there yet */
 #define PIN_UNTIL 0xB8                      /* the counter by when the pin's next edge should have come */
 #define PIN_REACH 0xBC                      /* nearer than this, it is waited for (the four read together) */
+#define WATCHED 0xC0                        /* PARAMS_WATCHED, */
+#define LOWEST 0xC4                         /* PARAMS_LOWEST, */
+#define RANGE 0xC8                          /* and how far above it PARAMS_HIGHEST lies (read together) */
 
 #define CIC 0x100                           /* per channel 3 integrators, then 3 comb delays */
 #define CIC_CHANNEL_BYTES 24

@@ -12,9 +12,10 @@
  *             +----------------------------- STOP, or a fault ----------------------------------+
  *
  * The run loop looks at FIFO0COUNT until a whole scan is there, reads its words and checks that each carries the tag of
- * its step (scan.S). Every analog channel goes through a third-order CIC filter that is decimated to 12 kHz and stored
- * in the open block of the ring (samples.S); the PPS goes into a short history, and an edge publishes the raw samples
- * around it (pps.S). Between two scans there is time for a look at the mailbox of commands and at the second PPS input.
+ * its step (scan.S). Scans in which an input has left its range are counted. Every analog channel goes through a
+ * third-order CIC filter that is decimated to 12 kHz and stored in the open block of the ring (samples.S); the PPS goes
+ * into a short history, and an edge publishes the raw samples around it (pps.S). Between two scans there is time for a
+ * look at the mailbox of commands and at the second PPS input.
  *
  * What can go wrong is counted, mended and visible (adc.S, scan.S). An overrun or underflow latches the ADC: it is
  * restarted, and the scans since the last good one are counted with the IEP timer, which runs from the same crystal. A
@@ -29,7 +30,7 @@
 #include "hardware.h"
 #include "registers.h"
 
-#define FIRMWARE_VERSION 0x00010002         /* major << 16 | minor */
+#define FIRMWARE_VERSION 0x00010003         /* major << 16 | minor */
 
     .section .init0, "ax"                   /* first in the image: UIO loaders start at word 0 */
     .global _start

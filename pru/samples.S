@@ -9,6 +9,19 @@
 /* Scan number SCAN in RAW, from `scan_numbered` or `substitute`; called by LINK. */
 store_scan:
     sbbo SCAN, STATUS, STATUS_SCANS, 4
+    lbco r5, DRAM0, WATCHED, 12             // r5 channels, r6 lowest count, r7 range above it
+    ldi  r27, RAW
+watch:                                      // here: decimated, a single clipped scan would not stand out any more
+    jump_eq r5, 0, filter
+    lbbo r4, r27, 0, 4
+    sub  r4.w0, r4.w0, r6.w0                // wraps if below
+    jump_gt r4.w0, r7.w0, clipped
+    add  r27, r27, 4
+    sub  r5, r5, 1
+    jmp  watch
+clipped:
+    count_up STATUS_CLIPPED, r4
+filter:
     ldi  r26, CIC
     ldi  r27, RAW
     mov  r28.b0, CHANNELS

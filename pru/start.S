@@ -4,6 +4,7 @@ start:
     ldi  r4, STATE_MEASURING
     sbbo r4, STATUS, STATUS_STATE, 4
     jal  LINK, check_settings
+    jal  LINK, check_range
     jal  LINK, check_steps
     jal  LINK, zero_counters
     jal  LINK, lay_out_ring
@@ -71,6 +72,17 @@ check_settings:
 
 refuse_far:
     jmp  refuse
+
+/* Check what the inputs may range over, and keep it such that one comparison tells a count that lies outside. */
+check_range:
+    lbbo r4, PARAMS, PARAMS_WATCHED, 12     // r4 channels, r5 lowest, r6 highest
+    jump_gt r4, CHANNELS, refuse_far
+    ldi  r26, 4095
+    jump_gt r6, r26, refuse_far
+    jump_gt r5, r6, refuse_far
+    sub  r6, r6, r5
+    sbco r4, DRAM0, WATCHED, 12
+    jmp  LINK
 
 /* Check analog input and delays of every step in use. */
 check_steps:

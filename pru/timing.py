@@ -43,7 +43,7 @@ def shipped_setup(channels: int, pin: int = layout.PPS_PIN_NONE) -> Setup:
     """The daemon's choice of delays for so many channels."""
     settings = SamplerSettings.for_inputs(tuple(range(channels)), pps_ain=6)
     delays = zip(settings.open_delay_adc_clocks, settings.sample_delay_adc_clocks, strict=True)
-    return Setup(channels, delays=tuple(delays), pin=pin)
+    return Setup(channels, delays=tuple(delays), pin=pin, watched=channels)
 
 
 def measure(setup: Setup, bus: BusTiming = SLOWEST_BUS) -> Cost:

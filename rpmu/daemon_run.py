@@ -118,7 +118,7 @@ class Acquisition:
             HardwareError: the PRU or its firmware does not answer.
         """
         settings = config.sampler_settings()
-        info = await bring_up(self._link, settings, self._pace)
+        info = await bring_up(self._link, settings, self._pace, calibration.input_range(settings.channels))
         reader = RingReader(self._link.window(), info)
         keeper = _keeper(config, info)
         pipeline = Pipeline(keeper, measurer_of(info, config, calibration))
@@ -137,7 +137,8 @@ class Acquisition:
             HardwareError: the firmware does not answer, or the counter may have come round. Neither run is of use.
         """
         settings = config.sampler_settings()
-        info, hand_over = await start_over(self._link, settings, self._pace, last_look)
+        inputs = measurer.calibration.input_range(settings.channels)
+        info, hand_over = await start_over(self._link, settings, self._pace, last_look, inputs)
         counter = before.reader.counter_at(hand_over.last_scan)
         if counter is None or hand_over.at_most_s > LONGEST_PAUSE_S or not before.pipeline.time.resume(info):
             raise HardwareError("nothing tells how long the PRU did not sample")

@@ -100,8 +100,8 @@ class Measurer:
 
 
 def mains_channels(info: AcquisitionInfo, calibration: Calibration) -> int:
-    """How many of the channels are mains: all, or all but the last if that is the converter's reference."""
-    return info.channels - (calibration.reference_v is not None)
+    """How many of the channels are mains."""
+    return calibration.mains_channels(info.channels)
 
 
 def estimator_settings(

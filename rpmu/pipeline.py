@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from rpmu.acquire import PpsEvent, SampleBlock
 from rpmu.acquire.blocks import ADC_BITS
+from rpmu.acquire.settings import InputRange
 from rpmu.adc_reference import AdcReference
 from rpmu.estimate import Estimator, FrontEnd
 from rpmu.estimate.offset import OffsetTracker
@@ -40,9 +41,9 @@ from rpmu.values import value
 LevelResponse = Callable[[NDArray[np.float64]], NDArray[np.complex128]]
 
 PRU_FAULT_S = 60.0  # so long the reports of a firmware say that the one before it had failed
-CLIP_MARGIN_V = 0.02  # or this near to what the amplifier can give
 LEARN_S = 0.5  # samples in such pieces tell the mid-scale, the converter's full scale and the extremes
-RAIL_COUNTS = 4  # a sample this near to an end of the ADC's range was clipped
+CLIP_MARGIN_V = 0.02  # an input this near to what the amplifier can give is clipped,
+RAIL_COUNTS = 4  # and so is one this near to an end of the ADC's range
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,18 @@ class Calibration:
             turn = cmath.exp(-1j * self.site_angle_rad)
             phasors = [phasor * turn for phasor in phasors]
         return phasors
+
+    def mains_channels(self, channels: int) -> int:
+        """How many channels of so many are mains: all, or all but the last if that is the converter's reference."""
+        return channels - (self.reference_v is not None)
+
+    def input_range(self, channels: int) -> InputRange:
+        """What the mains among so many channels may read without being clipped."""
+        low_v, high_v = self.range_v
+        low = max(RAIL_COUNTS, (low_v + CLIP_MARGIN_V) / self.volts_per_count)
+        high = min(2**ADC_BITS - 1 - RAIL_COUNTS, (high_v - CLIP_MARGIN_V) / self.volts_per_count)
+        lowest = min(math.floor(low) + 1, 2**ADC_BITS - 1)
+        return InputRange(lowest, max(lowest, math.ceil(high) - 1), self.mains_channels(channels))
 
     @property
     def warmed_by_k(self) -> float | None:
@@ -153,11 +166,6 @@ class Pipeline:
                 float(info.sample_rate_hz),
             )
         self._cic_delay_scans = float(info.cic_delay_scans)
-        full_scale = (2**ADC_BITS - 1) / info.counts_per_code
-        margin = RAIL_COUNTS / info.counts_per_code
-        low_v, high_v = calibration.range_v
-        self._lowest_code = max(margin, (low_v + CLIP_MARGIN_V) * codes_per_volt)
-        self._highest_code = min(full_scale - margin, (high_v - CLIP_MARGIN_V) * codes_per_volt)
         piece = round(LEARN_S * float(info.sample_rate_hz))
         self._level = InputLevel(info.counts_per_code, piece)
         self._gathered = Gathered(info.channels, piece)
@@ -209,7 +217,8 @@ class Pipeline:
         first = 0 if self._next_index is None else self._next_index + item.lost_samples
         self._next_index = first + len(codes)
         self._origin = item.first_scan - first * self._decimation
-        self._watch(item, codes, self._next_index + self._window)
+        if item.lost_samples or item.bad_scans or item.clipped_scans:
+            self._take_note(item, self._next_index)
         measurements = self._estimate(self._samples(item, codes), first, self._sample_map(item, first))
         for measurement in measurements:
             self.reports += 1
@@ -316,13 +325,17 @@ class Pipeline:
             self._map = TimeMap(first, time0_ns, scans.ns_per_index * self._decimation, scans.sigma_ns)
         return self._map
 
-    def _watch(self, block: SampleBlock, codes: NDArray[np.uint16], until: int) -> None:
-        """Note clipping and gaps, which stay in the status word as long as a report's window can reach them."""
+    def _take_note(self, block: SampleBlock, end: int) -> None:
+        """Note clipping and gaps, which stay in the status word as long as a report's window can reach them.
+
+        Args:
+            block: which has some.
+            end: index after its last sample.
+        """
         if block.lost_samples or block.bad_scans:
-            self._note(gap_until=until)
-        # By argmin and argmax: a minimum is set up as a general reduction, at three times the cost.
-        if codes.item(codes.argmin()) <= self._lowest_code or codes.item(codes.argmax()) >= self._highest_code:
-            self._note(clipped_until=until)
+            self._note(gap_until=end + self._window)
+        if block.clipped_scans:  # some of it may still be in the decimator, which is as many samples long as its order
+            self._note(clipped_until=end + self._window + self._info.cic_order)
 
     def _note(self, **until: int) -> None:
         """Note faults, by the field of `Health`."""

@@ -92,6 +92,8 @@ class SampleBlock:
         counter: PRU counter (5 ns ticks, extended to 64 bits) when `first_scan` was read: late by 0 to about 100 ticks.
         lost_samples: samples missing between the previous block and this one (never silently: 0 means none).
         bad_scans: scans hereabouts that the firmware had to substitute; the samples must not be trusted if > 0.
+        clipped_scans: scans since the samples that were read before, and just after these, in which an input had left
+            its range; of blocks that were read together each has them all.
     """
 
     first_scan: int
@@ -100,6 +102,7 @@ class SampleBlock:
     counter: int
     lost_samples: int = 0
     bad_scans: int = 0
+    clipped_scans: int = 0
 
 
 @value

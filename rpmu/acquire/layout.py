@@ -6,7 +6,7 @@ every field is explained, and run that command.
 
 import numpy as np
 
-LAYOUT_VERSION = 2
+LAYOUT_VERSION = 3
 LAYOUT_MAGIC = 0x554D5052  # "RPMU"
 PRU_SHARED_RAM = 0x00010000  # PRU-local address of the shared RAM
 SHARED_RAM_BYTES = 0x3000
@@ -46,7 +46,8 @@ STATUS_MAX_WORK_CYCLES = 0x70  # longest time from a look at the FIFO that found
 STATUS_EVENTS_DROPPED = 0x74  # PPS events given up because a restart or a substituted scan hit them
 STATUS_COUNT_SLIPS = 0x78  # restarts because a sample's scans did not agree with the counter
 STATUS_SUBSTITUTED = 0x7C  # scans substituted; counted ahead of any sample that they touch
-STATUS_BYTES = 0x80
+STATUS_CLIPPED = 0x80  # scans in which an input left its range; counted ahead of what they touch
+STATUS_BYTES = 0x84
 STATE_IDLE = 1  # initialised, waits for START
 STATE_MEASURING = 2  # ADC runs, scan length being measured
 STATE_RUNNING = 3
@@ -68,7 +69,10 @@ PARAMS_PPS_PIN = 0x20  # R31 bit of the optional second PPS input; PPS_PIN_NONE 
 PARAMS_MEASURE_SCANS = 0x24  # scans to time at start, MIN_ to MAX_MEASURE_SCANS
 PARAMS_AIN = 0x28  # 7 words: analog input of each step, the channels first, then PPS
 PARAMS_STEP_DELAY = 0x44  # 7 words: STEPDELAY of each step: open delay | sample delay << 24
-PARAMS_BYTES = 0x60
+PARAMS_WATCHED = 0x60  # so many channels, the first ones, are watched for leaving ...
+PARAMS_LOWEST = 0x64  # ... the range of counts from this ...
+PARAMS_HIGHEST = 0x68  # ... to this
+PARAMS_BYTES = 0x6C
 MAX_CHANNELS = 6
 MAX_STEPS = 7
 MAX_DECIMATION = 16
@@ -147,8 +151,10 @@ STATUS = np.dtype(
             "events_dropped",
             "count_slips",
             "substituted",
+            "clipped",
         ],
         "formats": [
+            "<u4",
             "<u4",
             "<u4",
             "<u4",
@@ -215,6 +221,7 @@ STATUS = np.dtype(
             STATUS_EVENTS_DROPPED,
             STATUS_COUNT_SLIPS,
             STATUS_SUBSTITUTED,
+            STATUS_CLIPPED,
         ],
         "itemsize": STATUS_BYTES,
     }
@@ -235,6 +242,9 @@ PARAMS = np.dtype(
             "measure_scans",
             "ain",
             "step_delay",
+            "watched",
+            "lowest",
+            "highest",
         ],
         "formats": [
             "<u4",
@@ -249,6 +259,9 @@ PARAMS = np.dtype(
             "<u4",
             ("<u4", (MAX_STEPS,)),
             ("<u4", (MAX_STEPS,)),
+            "<u4",
+            "<u4",
+            "<u4",
         ],
         "offsets": [
             PARAMS_COMMAND_SEQ,
@@ -263,6 +276,9 @@ PARAMS = np.dtype(
             PARAMS_MEASURE_SCANS,
             PARAMS_AIN,
             PARAMS_STEP_DELAY,
+            PARAMS_WATCHED,
+            PARAMS_LOWEST,
+            PARAMS_HIGHEST,
         ],
         "itemsize": PARAMS_BYTES,
     }

@@ -1,8 +1,8 @@
 """Recordings of all that the daemon takes in, so that a stretch of a real PMU's life can be run again on any machine.
 
 A file is one line of JSON (format, version, what the firmware was told and what it measured) and then records, little-
-endian, of a 32-bit kind and: 0, a header of five words (SAMPLES_HEADER) and samples that continue each other, as they
-lie in the ring; 1, a PPS event, the slot of the shared memory as pru/layout.h lays it out; or 2, the scan number and
+endian, of a 32-bit kind and: 0, a header of words (SAMPLES_WORDS) and samples that continue each other, as they lie
+in the ring; 1, a PPS event, the slot of the shared memory as pru/layout.h lays it out; or 2, the scan number and
 the length (32 bits each) and bytes from the GPS receiver. A replay puts them back where the firmware writes, so it
 exercises the very ring reader that a board uses.
 """
@@ -23,13 +23,14 @@ from rpmu.acquire.settings import SamplerSettings
 from rpmu.errors import InputError
 
 FORMAT = "rpmu-recording"
-VERSION = 2
+VERSION = 3
 KIND_SAMPLES = 0
 KIND_EVENT = 1
 KIND_NMEA = 2
 NMEA_HEADER_BYTES = 8
 MAX_NMEA_BYTES = 1 << 16
-SAMPLES_HEADER = np.dtype([(name, "<u4") for name in ("first_scan", "counter", "epoch", "bad_scans", "count")])
+SAMPLES_WORDS = ("first_scan", "counter", "epoch", "bad_scans", "clipped_scans", "count")
+SAMPLES_HEADER = np.dtype([(name, "<u4") for name in SAMPLES_WORDS])
 MAX_SAMPLES = 1 << 16  # in one record: more than any ring holds
 MASK = 0xFFFFFFFF
 MAX_HEADER_BYTES = 4096
@@ -100,7 +101,8 @@ class Recorder:
         self._file.write(kind.to_bytes(4, "little") + content)
 
     def _write_samples(self, block: SampleBlock) -> None:
-        words = (block.first_scan & MASK, block.counter & MASK, block.epoch, block.bad_scans, len(block.codes))
+        scans = (block.bad_scans, block.clipped_scans)
+        words = (block.first_scan & MASK, block.counter & MASK, block.epoch, *scans, len(block.codes))
         header = np.array([words], SAMPLES_HEADER)
         self._append(KIND_SAMPLES, header.tobytes() + np.ascontiguousarray(block.codes, dtype="<u2").tobytes())
 

@@ -228,9 +228,10 @@ class _Ring:
         self._after = -1, -1  # scan and epoch of a sample that would continue it
         self._words[layout.STATUS_BLOCKS_WRITTEN // 4] = self._words[layout.STATUS_SAMPLES_WRITTEN // 4] = 0
 
-    def substituted(self, scans: int) -> None:
-        """Count scans that the firmware had to substitute, ahead of the samples that they touch."""
-        self._words[layout.STATUS_SUBSTITUTED // 4] += np.uint32(scans)
+    def announce(self, bad_scans: int, clipped_scans: int) -> None:
+        """Count scans that were substituted or clipped, ahead of the samples that they touch."""
+        self._words[layout.STATUS_SUBSTITUTED // 4] += np.uint32(bad_scans)
+        self._words[layout.STATUS_CLIPPED // 4] += np.uint32(clipped_scans)
 
     def add(self, scan: int, counter: int, epoch: int, bad_scans: int, codes: NDArray[np.uint16]) -> int:
         """Put samples into the open block, as many as it takes; returns how many."""
@@ -264,7 +265,7 @@ class _Samples:
     def __init__(self, content: bytes, info: AcquisitionInfo) -> None:
         size = SAMPLES_HEADER.itemsize
         words = np.frombuffer(content[:size], SAMPLES_HEADER)[0]
-        self.first_scan, self._counter, self._epoch, self._bad_scans, _ = (int(word) for word in words)
+        self.first_scan, self._counter, self._epoch, self._bad_scans, self._clipped_scans, _ = map(int, words)
         self._codes = np.frombuffer(content[size:], "<u2").reshape(-1, info.channels)
         self._clock, self._decimation = CounterClock(info.counter_ticks_per_scan), info.decimation
         self._played = 0
@@ -273,8 +274,10 @@ class _Samples:
         """Publish what is due by a scan; True if that was the rest."""
         first = nearest(self.first_scan, until)
         if not self._played:
-            ring.substituted(self._bad_scans)
+            ring.announce(self._bad_scans, self._clipped_scans)
         due = min((until - first) // self._decimation + 1, len(self._codes))
+        if self._clipped_scans and 0 < self._played < due:
+            ring.announce(0, 1)  # which samples they touched is not known: these may be among them
         while self._played < due:
             within = self._played * self._decimation
             counter = self._clock.before(self._counter, -within)

@@ -16,6 +16,8 @@ the samples that are new is all (`_smooth`); everything else goes block by block
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -36,7 +38,7 @@ EACH = layout.BLOCK_SAMPLES
 STATUS_WORDS = layout.STATUS_BYTES // 4
 SAMPLES_WORD, EPOCH_WORD = layout.STATUS_SAMPLES_WRITTEN // 4, layout.STATUS_EPOCH // 4
 STATE_WORD, HEARTBEAT_WORD = layout.STATUS_STATE // 4, layout.STATUS_HEARTBEAT // 4
-SCANS_WORD = layout.STATUS_SCANS // 4
+SCANS_WORD, CLIPPED_WORD = layout.STATUS_SCANS // 4, layout.STATUS_CLIPPED // 4
 EVENTS_WORD, SUBSTITUTED_WORD = layout.STATUS_EVENTS_WRITTEN // 4, layout.STATUS_SUBSTITUTED // 4
 
 UINT16 = np.dtype(np.uint16)
@@ -76,6 +78,7 @@ class RingReader:
         status = self._look()
         self._epoch = status[EPOCH_WORD]
         self._substituted = status[SUBSTITUTED_WORD]
+        self._clipped = status[CLIPPED_WORD]
         # Number of the sample that should come next. The count of blocks tells what that of samples has lost by wraps.
         self._next = nearest(status[SAMPLES_WORD], EACH * status[layout.STATUS_BLOCKS_WRITTEN // 4])
         self._next_scan = status[SCANS_WORD]  # and its newest scan
@@ -99,6 +102,10 @@ class RingReader:
         status = self._look()
         smooth = self._smooth(status)
         blocks = [smooth] if smooth is not None else self._poll_roughly(status)
+        clipped = self._status[CLIPPED_WORD]  # as of now, since it is counted ahead of the samples
+        if clipped != self._clipped and blocks:
+            blocks = [replace(block, clipped_scans=(clipped - self._clipped) & LOW) for block in blocks]
+            self._clipped = clipped
         events = self._poll_events() if status[EVENTS_WORD] != self._events.next & LOW else []
         heartbeat = status[HEARTBEAT_WORD]
         self._counts.heartbeat_age_s = self._counts.heartbeat_age_s + waited_s if heartbeat == self._heartbeat else 0.0

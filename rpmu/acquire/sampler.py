@@ -18,18 +18,21 @@ from rpmu.acquire import layout
 from rpmu.acquire.blocks import ADC_INPUT_CLOCK_HZ, COUNTER_HZ, AcquisitionInfo
 from rpmu.acquire.faults import fault_error
 from rpmu.acquire.link import Pace, PruLink, shipped_image
-from rpmu.acquire.settings import SamplerSettings
+from rpmu.acquire.settings import InputRange, SamplerSettings
 from rpmu.errors import HardwareError
 
 POLL_S = 0.005
 ANSWER_S = 1.0  # patience with an answer ...
 HEARTBEAT_S = 0.001  # at the longest
 WARM_UP_SCANS = 8  # ahead of those that the firmware times
+UNWATCHED = InputRange()
 MEASURE_S = 6.0  # ... and with the measurement of the scan length, which the firmware ends after 5.4 s at most
 
 
-async def bring_up(link: PruLink, settings: SamplerSettings, pace: Pace) -> AcquisitionInfo:
-    """Load the shipped image, run it and start sampling.
+async def bring_up(
+    link: PruLink, settings: SamplerSettings, pace: Pace, inputs: InputRange = UNWATCHED
+) -> AcquisitionInfo:
+    """Load the shipped image, run it and start sampling; arguments as for `start`.
 
     Raises:
         HardwareError: see `PruLink` and `start`.
@@ -39,7 +42,7 @@ async def bring_up(link: PruLink, settings: SamplerSettings, pace: Pace) -> Acqu
     # Shared RAM outlives the core: without this a dead core could answer with its predecessor's words.
     words_of(link)[layout.STATUS_MAGIC // 4] = 0
     link.start()
-    return await start(link, settings, pace)
+    return await start(link, settings, pace, inputs)
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,11 @@ class HandOver:
 
 
 async def start_over(
-    link: PruLink, settings: SamplerSettings, pace: Pace, last_look: Callable[[], None]
+    link: PruLink,
+    settings: SamplerSettings,
+    pace: Pace,
+    last_look: Callable[[], None],
+    inputs: InputRange = UNWATCHED,
 ) -> tuple[AcquisitionInfo, HandOver]:
     """Start anew, with other parameters, firmware that samples.
 
@@ -67,6 +74,7 @@ async def start_over(
         settings: what to sample.
         pace: waits for the PRU.
         last_look: called when the last run is about to end, to read what it leaves in the ring.
+        inputs: what to watch them for.
 
     Returns:
         What the firmware was told and what it measured, and how the new run's counter follows from the last one's.
@@ -76,7 +84,7 @@ async def start_over(
     """
     words = words_of(link)
     await _firmware_ready(words, pace)
-    _write_parameters(words, settings)
+    _write_parameters(words, settings, inputs)
     last_look()
     # From here to the command nothing waits: how long that took is bounded by the heart's beats, of which there is at
     # least one a millisecond in every state, so that not even a host that hung meanwhile loses a wrap of the counter.
@@ -88,13 +96,16 @@ async def start_over(
     return info, HandOver(last_scan, (beats + 1) * HEARTBEAT_S, ticks + WARM_UP_SCANS * ticks // measured)
 
 
-async def start(link: PruLink, settings: SamplerSettings, pace: Pace) -> AcquisitionInfo:
+async def start(
+    link: PruLink, settings: SamplerSettings, pace: Pace, inputs: InputRange = UNWATCHED
+) -> AcquisitionInfo:
     """Start sampling on firmware that runs.
 
     Args:
         link: a link whose core was started.
         settings: what to sample.
         pace: waits for the PRU.
+        inputs: what to watch them for.
 
     Returns:
         What the firmware was told and what it measured.
@@ -106,7 +117,7 @@ async def start(link: PruLink, settings: SamplerSettings, pace: Pace) -> Acquisi
     await _firmware_ready(words, pace)
     if _status(words, layout.STATUS_STATE) not in (layout.STATE_IDLE, layout.STATE_FAULT):
         await stop(link, pace)
-    _write_parameters(words, settings)
+    _write_parameters(words, settings, inputs)
     return await _started(words, settings, _command(words, layout.COMMAND_START), pace)
 
 
@@ -180,7 +191,7 @@ async def _firmware_ready(words: NDArray[np.uint32], pace: Pace) -> None:
     await _until(beating, pace, ANSWER_S, "the PRU has stopped: its heartbeat does not move")
 
 
-def _write_parameters(words: NDArray[np.uint32], settings: SamplerSettings) -> None:
+def _write_parameters(words: NDArray[np.uint32], settings: SamplerSettings, inputs: InputRange) -> None:
     steps = [*settings.ain, settings.pps_ain]
     delays = zip(settings.open_delay_adc_clocks, settings.sample_delay_adc_clocks, strict=True)
     values = {
@@ -192,6 +203,9 @@ def _write_parameters(words: NDArray[np.uint32], settings: SamplerSettings) -> N
         layout.PARAMS_PPS_LOW: settings.pps_low_counts,
         layout.PARAMS_PPS_PIN: layout.PPS_PIN_NONE if settings.pps_pin is None else settings.pps_pin,
         layout.PARAMS_MEASURE_SCANS: settings.measure_scans,
+        layout.PARAMS_WATCHED: inputs.channels,
+        layout.PARAMS_LOWEST: inputs.lowest,
+        layout.PARAMS_HIGHEST: inputs.highest,
     }
     for step, ain in enumerate(steps):
         values[layout.PARAMS_AIN + 4 * step] = ain

@@ -126,6 +126,21 @@ class SamplerSettings:
         return [STEP_ADC_CLOCKS + open_delay + sample_delay for open_delay, sample_delay in delays]
 
 
+@dataclass(frozen=True)
+class InputRange:
+    """What the firmware watches the inputs for: a scan in which one leaves this range is counted.
+
+    Attributes:
+        lowest: 12-bit count that is still within.
+        highest: likewise.
+        channels: how many of the channels are watched, the first ones.
+    """
+
+    lowest: int = 0
+    highest: int = ADC_FULL_SCALE
+    channels: int = 0
+
+
 def settled_delays(steps: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Open and sample delays of each step: settled inputs, and a scan that is coherent with 50 and 60 Hz.
 

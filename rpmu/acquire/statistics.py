@@ -35,6 +35,7 @@ class RingStatistics:
         max_work_cycles: longest time from a look at the FIFO that found a scan to the next look, counter ticks (5 ns).
         events_dropped: PPS events given up because a restart or a substituted scan hit them.
         count_slips: restarts because a sample's scans did not agree with the counter.
+        clipped_scans: scans in which an input had left its range.
         adc_revision: the ADC's REVISION register as the firmware read it.
     """
 
@@ -61,6 +62,7 @@ class RingStatistics:
     max_work_cycles: int = 0
     events_dropped: int = 0
     count_slips: int = 0
+    clipped_scans: int = 0
     adc_revision: int = 0
 
 
@@ -78,6 +80,7 @@ FIRMWARE_WORDS = {  # of the attributes that are the firmware's own counts: whic
     "max_work_cycles": layout.STATUS_MAX_WORK_CYCLES // 4,
     "events_dropped": layout.STATUS_EVENTS_DROPPED // 4,
     "count_slips": layout.STATUS_COUNT_SLIPS // 4,
+    "clipped_scans": layout.STATUS_CLIPPED // 4,
     "adc_revision": layout.STATUS_ADC_REVISION // 4,
 }
 

@@ -8,7 +8,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from rpmu.acquire import RingReader, SampleBlock, SamplerSettings, sampler
+from rpmu.acquire import RingReader, SampleBlock, SamplerSettings, layout, sampler
 from rpmu.acquire.recording import Recorder, Recording
 from rpmu.acquire.replay import ReplayLink
 from rpmu.errors import HardwareError, InputError
@@ -33,6 +33,8 @@ def write(path):
         if step == 50:
             pru.restart_adc(scans_lost=333)
             pru.bad_scans = 2
+        if step == 30:
+            pru.set_status(layout.STATUS_CLIPPED, 7)
         if step == 20:
             pru.write_samples(23)  # from here on, blocks are cut by polls
         polled = reader.poll()
@@ -69,6 +71,16 @@ def per_sample(items):
     ]
 
 
+def clipped_samples(items):
+    """Scans of the first samples of blocks near to which something was clipped."""
+    return {
+        item.first_scan + index * 5
+        for item in items
+        if isinstance(item, SampleBlock) and item.clipped_scans
+        for index in range(len(item.codes))
+    }
+
+
 def test_samples_and_events_return_unchanged(tmp_path):
     path = tmp_path / "two-seconds.rpmu"
     written = write(path)
@@ -80,6 +92,9 @@ def test_samples_and_events_return_unchanged(tmp_path):
         (e.source, e.first_scan, e.crossing) for e in events[1]
     ]
     assert all(np.array_equal(a.samples, b.samples) for a, b in zip(*events, strict=True))
+    assert clipped_samples(written) <= clipped_samples(played), "with each part, if it is read in parts"
+    assert len(clipped_samples(played)) < 3 * 5 * 64
+    assert 7 <= counts.clipped_scans < 10
     assert counts.lost_samples == sum(item.lost_samples for item in written if isinstance(item, SampleBlock)) == 67 + 23
     assert (counts.torn_copies, counts.events_lost, counts.counter_mismatches) == (0, 0, 0)
 
@@ -128,8 +143,8 @@ def test_a_tail_cut_by_a_power_failure_is_left_out(tmp_path):
         (b"RIFF....WAVEfmt ", "not a recording of rpmu"),
         (b"[1]\n", "not a recording of rpmu"),
         (b'{"format": "rpmu-recording", "version": 9}\n', "version 9, but this rpmu reads"),
-        (b'{"format": "rpmu-recording", "version": 2, "settings": {}, "info": {"channels": 1}}\n', "is damaged"),
-        (b'{"format": "rpmu-recording", "version": 2, "settings": 3, "info": {}}\n', "is damaged"),
+        (b'{"format": "rpmu-recording", "version": 3, "settings": {}, "info": {"channels": 1}}\n', "is damaged"),
+        (b'{"format": "rpmu-recording", "version": 3, "settings": 3, "info": {}}\n', "is damaged"),
     ],
 )
 def test_what_is_no_recording_is_refused(tmp_path, content, complaint):

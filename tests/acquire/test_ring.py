@@ -250,6 +250,46 @@ def test_substituted_scans_are_not_joined_with_good_ones():
     assert judge.settle().bad_blocks == 1
 
 
+def test_clipped_scans_come_with_the_next_samples():
+    pru = FakePru()
+    pru.set_status(layout.STATUS_CLIPPED, 2**32 - 2)
+    reader = reader_of(pru)
+    pru.write_samples(10)
+    assert [block.clipped_scans for block in reader.poll()] == [0]
+    pru.set_status(layout.STATUS_CLIPPED, 1)
+    assert reader.poll() == []
+    pru.write_samples(10)
+    assert [block.clipped_scans for block in reader.poll()] == [3]
+    pru.write_samples(100)
+    assert [block.clipped_scans for block in reader.poll()] == [0]
+    pru.restart_adc(scans_lost=50)
+    pru.write_samples(100)
+    pru.bad_scans = 1
+    pru.write_samples(100)
+    pru.set_status(layout.STATUS_CLIPPED, 6)
+    blocks = reader.poll()
+    assert len(blocks) > 1
+    assert {block.clipped_scans for block in blocks} == {5}, "nobody knows which of them"
+    assert reader.statistics().clipped_scans == 6
+
+
+def test_a_clipped_scan_is_not_missed_by_a_look_from_before_its_samples(monkeypatch):
+    pru = FakePru()
+    reader = reader_of(pru)
+    pru.write_samples(10)
+    reader.poll()
+    pru.write_samples(10)
+    look = reader._look
+
+    def stale_look():
+        status = look()
+        pru.set_status(layout.STATUS_CLIPPED, 1)
+        return status
+
+    monkeypatch.setattr(reader, "_look", stale_look)
+    assert [block.clipped_scans for block in reader.poll()] == [1]
+
+
 def test_samples_before_a_substituted_scan_of_their_block_stay_good():
     pru = FakePru()
     judge = Judge(pru, reader_of(pru))

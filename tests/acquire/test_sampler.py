@@ -9,7 +9,7 @@ import pytest
 
 from rpmu.acquire import layout, sampler
 from rpmu.acquire.faults import FAULTS
-from rpmu.acquire.settings import SamplerSettings, fitting_shift, settled_delays
+from rpmu.acquire.settings import InputRange, SamplerSettings, fitting_shift, settled_delays
 from rpmu.errors import HardwareError, InputError
 from tests.acquire.fake_pru import FakeLink
 
@@ -87,6 +87,14 @@ def test_start_writes_every_parameter_and_reads_what_was_measured():
     assert info.cic_delay_scans == 6
     assert info.counts_per_code == pytest.approx(8 / 125)
     assert info.firmware_version == "1.0"
+
+
+def test_the_firmware_is_told_what_to_watch_inputs_for():
+    link = FakeLink()
+    asyncio.run(sampler.start(link, SamplerSettings(), link.pace, InputRange(lowest=50, highest=4000, channels=1)))
+    assert [link.parameters[name] for name in ("watched", "lowest", "highest")] == [1, 50, 4000]
+    start(link)
+    assert link.parameters["watched"] == 0
 
 
 def test_no_second_pps_input_is_said_so():

@@ -30,13 +30,13 @@ def run_of(*ains):
     return Run(settings, config, info, None, pipeline, None)
 
 
-def feed(run, first_scan, samples):
+def feed(run, first_scan, samples, clipped_scans=0):
     """So many samples of balanced phases at 60 Hz about the mid-scales: phases without a sequence have no frequency."""
     scans = first_scan + np.arange(samples) * run.info.decimation
     turns = 60 * scans[:, None] / float(run.info.scan_rate_hz) - np.arange(len(run.settings.ain)) / 3
     counts = np.array([MID_SCALES[ain] for ain in run.settings.ain]) + 500 * np.cos(2 * np.pi * turns)
     codes = np.rint(counts / run.info.counts_per_code).astype(np.uint16)
-    return run.pipeline.feed(SampleBlock(first_scan, codes, 1, 0))
+    return run.pipeline.feed(SampleBlock(first_scan, codes, 1, 0, clipped_scans=clipped_scans))
 
 
 @pytest.mark.parametrize("inputs", [(0, 2, 3), (3, 0, 2), (2,)])

@@ -33,6 +33,8 @@ class Setup:
     low: int = 500
     pin: int = layout.PPS_PIN_NONE
     measure_scans: int = 600
+    watched: int = 0
+    range: tuple[int, int] = (0, 4095)  # lowest and highest count of a watched channel that is not clipped
     ain: tuple[int, ...] | None = None
     delays: tuple[tuple[int, int], ...] | None = None  # (open, sample) per step
 
@@ -127,6 +129,7 @@ class Rig:
         s = self.setup
         pairs = {"CHANNELS": s.channels, "ADC_CLKDIV": s.clkdiv, "DECIMATION": s.decimation, "OUTPUT_SHIFT": s.shift}
         pairs |= {"PPS_HIGH": s.high, "PPS_LOW": s.low, "PPS_PIN": s.pin, "MEASURE_SCANS": s.measure_scans}
+        pairs |= {"WATCHED": s.watched, "LOWEST": s.range[0], "HIGHEST": s.range[1]}
         for name, value in pairs.items():
             self.param(name, value)
         for index, (ain, open_delay, sample_delay) in enumerate(s.steps):

@@ -85,6 +85,10 @@ OUT_OF_RANGE = {
     "pin 17": {"PPS_PIN": 17},
     "measures too short": {"MEASURE_SCANS": 511},
     "measures too long": {"MEASURE_SCANS": 60_001},
+    "watches a channel that is not there": {"WATCHED": 2},
+    "watches 256 channels": {"WATCHED": 0x100},
+    "range beyond full scale": {"HIGHEST": 4096},
+    "range upside down": {"LOWEST": 2000, "HIGHEST": 1999},
     "no such input": {"AIN": 8},
     "reserved delay bits": {"STEP_DELAY": 1 << 18},
 }
