@@ -36,7 +36,7 @@ from rpmu.errors import HardwareError, InputError
 from rpmu.leap_file import LeapFile
 from rpmu.measurement import Measurement
 from rpmu.measurer import Measurer
-from rpmu.pipeline import Calibration
+from rpmu.pipeline import Calibration, Pipeline
 from rpmu.receiver_line import ReceiverLine
 from rpmu.serve import PmuServer, contents
 
@@ -154,7 +154,10 @@ class Daemon:
         scan = run.pipeline.wanted_scan()
         if scan is None:
             return longest_s
-        wait_s = max(SHORTEST_WAIT_S, run.reader.wait_s(scan) + SAMPLE_LATE_S)
+        wait_s = run.reader.wait_s(scan) + SAMPLE_LATE_S
+        if SHORTEST_WAIT_S <= wait_s <= longest_s:
+            return wait_s
+        wait_s = max(SHORTEST_WAIT_S, wait_s)
         return wait_s / math.ceil(wait_s / longest_s)
 
     async def step(self) -> None:
@@ -163,7 +166,8 @@ class Daemon:
         Raises:
             HardwareError: the receiver's port went away, or the PRU cannot be started again.
         """
-        run = self._run
+        run = self._current
+        assert run is not None, "start() comes first"
         reader, pipeline, host_time = run.reader, run.pipeline, run.host_time
         wait_s = self._wait_s(run)
         await self._pace(wait_s)
@@ -172,7 +176,7 @@ class Daemon:
         if self._recorder is not None:
             self._recorder.write(items)
             self._recorder.write_nmea(nmea, reader.newest_scan())
-        self._measure(items)
+        self._measure(pipeline, items)
         if nmea:
             pipeline.feed_nmea(nmea)
         if host_time is not None:
@@ -188,9 +192,8 @@ class Daemon:
         """Whether its second has come, or there is nobody to wait for it."""
         return due.due_ns is not None or not due.from_soc or not self._frames_flow
 
-    def _measure(self, items: Iterable[SampleBlock | PpsEvent]) -> None:
+    def _measure(self, pipeline: Pipeline, items: Iterable[SampleBlock | PpsEvent]) -> None:
         """Make measurements of what the ring gave, and send them."""
-        pipeline = self._run.pipeline
         for item in items:
             for measurement in pipeline.feed(item):
                 self._send(measurement)
@@ -334,7 +337,7 @@ class Daemon:
 
     def _measure_last(self, due: Pending) -> None:
         """What the run that ends has still in the ring."""
-        self._measure(self._run.reader.poll())
+        self._measure(self._run.pipeline, self._run.reader.poll())
         self._take_over(due)
 
     @property

@@ -32,19 +32,22 @@ class QuietLoop(asyncio.SelectorEventLoop):
 
     Args:
         selector: that of the loop, or None for a new one.
+
+    Attributes:
+        readiness: tells whether the selector has something ready; `wait` waits by its `poll`.
     """
 
     def __init__(self, selector: selectors.EpollSelector | None = None) -> None:
         selector = selector if selector is not None else selectors.EpollSelector()
-        self._readiness = select.epoll()
-        self._readiness.register(selector.fileno(), select.EPOLLIN)
+        self.readiness = select.epoll()
+        self.readiness.register(selector.fileno(), select.EPOLLIN)
         self._quiet = False  # no callback waits for its turn
         self._timers_s: list[float] = []  # a heap: when timers end that may not have had their turn, cancelled or not
         super().__init__(selector)
 
     def close(self) -> None:
         """As every loop."""
-        self._readiness.close()
+        self.readiness.close()
         super().close()
 
     def call_soon(
@@ -67,14 +70,10 @@ class QuietLoop(asyncio.SelectorEventLoop):
     async def wait(self, seconds: float) -> None:
         """Let time pass, and let others have their turn if they want one: a `rpmu.acquire.link.Pace`."""
         until_s, timers_s = self.time() + seconds, self._timers_s
-        if self._quiet and not (timers_s and timers_s[0] <= until_s) and not self.ready_within(seconds):
+        if self._quiet and not (timers_s and timers_s[0] <= until_s) and not self.readiness.poll(seconds, 1):
             return
         # What waits now is called before the alarm ends the wait; if it asks for more, this is false again.
         self._quiet = True
         await Alarm(until_s, super().call_at)
         while timers_s and timers_s[0] < until_s:
             heappop(timers_s)
-
-    def ready_within(self, seconds: float) -> bool:
-        """Block until a descriptor is ready, but no longer than this."""
-        return bool(self._readiness.poll(seconds, 1))

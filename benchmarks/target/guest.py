@@ -1,6 +1,6 @@
 """Runs in the emulated target: the real daemon on a recording, with a PDC connected over TCP, counted.
 
-The daemon waits by a `QuietLoop` as on a board. What differs is how the loop's `select` and `ready_within` wait: they
+The daemon waits by a `QuietLoop` as on a board. What differs is how the loop's `select` and `readiness.poll` wait: they
 do not, but move the simulated time on and let the world go with it (ring, receiver, PDC), uncounted. So all that the
 process executes between two looks at the world is counted, asyncio included, and nothing else. What the kernel does in
 system calls is not part of the count.
@@ -19,6 +19,7 @@ import functools
 import json
 import os
 import pty
+import select
 import selectors
 import socket
 import sys
@@ -133,6 +134,20 @@ class Selector(selectors.EpollSelector):
         return super().select(0)
 
 
+class Readiness:
+    """Waits by letting the world's time pass, as `Selector` does."""
+
+    def __init__(self, epoll: select.epoll, world: World) -> None:
+        self._epoll, self._world = epoll, world
+        self.close = epoll.close
+
+    def poll(self, seconds: float, most: int) -> list[tuple[int, int]]:
+        """What is ready once the world's time has passed."""
+        if seconds > 0:
+            self._world.between_waits(seconds)
+        return self._epoll.poll(0, most)
+
+
 class Loop(QuietLoop):
     """An event loop whose clock is the world's."""
 
@@ -140,16 +155,11 @@ class Loop(QuietLoop):
         selector, self._world = Selector(), world
         super().__init__(selector)
         selector.world = world
+        self.readiness = Readiness(self.readiness, world)
 
     def time(self) -> float:
         """Seconds since the world began."""
         return self._world.now_s
-
-    def ready_within(self, seconds: float) -> bool:
-        """What is ready once the world's time has passed."""
-        if seconds > 0:
-            self._world.between_waits(seconds)
-        return super().ready_within(0)
 
 
 async def run(job: dict[str, Any], case: dict[str, Any], world: World, config: Any) -> None:
