@@ -39,13 +39,14 @@ class CounterClock:
         self._ahead = 0  # of the scans since the reference, in parts of a tick: so they stay whole numbers
         self.slips = 0
 
-    def see(self, epoch: int, scan: int, counter: int) -> int:
+    def see(self, epoch: int, scan: int, counter: int, scans_before: int = 0) -> int:
         """The counter at a scan, given its low 32 bits; scans come in rising order.
 
         Args:
             epoch: of the scan; a new one may lie anywhere against the old one, so there it counts anew.
             scan: its number.
             counter: the low 32 bits.
+            scans_before: give the counter `before` the scan by so many.
         """
         if self._latest is not None and epoch == self._epoch:
             latest_scan, latest = self._latest
@@ -53,8 +54,8 @@ class CounterClock:
             ahead = self._ahead + passed * self._scans - (scan - latest_scan) * self._ticks
             if -self._ticks <= 2 * ahead <= self._ticks:  # so near to the scans that it cannot be off by a wrap
                 self._ahead, self._latest = ahead, (scan, latest + passed)
-                return latest + passed
-        return self._see_anything(epoch, scan, counter)
+                return latest + passed - scans_before * self._ticks // self._scans
+        return self.before(self._see_anything(epoch, scan, counter), scans_before)
 
     def _see_anything(self, epoch: int, scan: int, counter: int) -> int:
         """The same for any value: the first one, of a new epoch, slipped, or late against the one before."""

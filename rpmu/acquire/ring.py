@@ -216,12 +216,12 @@ class RingReader:
             return None
         if number != newest & LOW or scan != newest_scan & LOW:
             return None
-        counter = self._clock.see(epoch, newest_scan, counter)
+        counter = self._clock.see(epoch, newest_scan, counter, apart)
         self._block = header
         self._next = begin + count
         self._next_scan = first_scan + count * self._decimation
         self._counts.samples += count
-        return SampleBlock(first_scan, codes, epoch, self._clock.before(counter, apart))
+        return SampleBlock(first_scan, codes, epoch, counter)
 
     def _copy(self, begin: int, count: int) -> Codes:
         """Copy samples, uint16 [count, channels].
@@ -334,7 +334,7 @@ class RingReader:
             counts.sequence_errors += 1
             return None
         block_scan = placed - within
-        counter = self._clock.see(epoch, block_scan, counter)
+        counter = self._clock.see(epoch, block_scan, counter, -within)
         counts.samples += len(codes)
         if bad_scans and start // EACH != self._bad_block:
             self._bad_block = start // EACH
@@ -344,7 +344,7 @@ class RingReader:
             first_scan=placed,
             codes=codes,
             epoch=epoch,
-            counter=self._clock.before(counter, -within),
+            counter=counter,
             lost_samples=self._account_gap(missing),
             bad_scans=bad_scans,
         )

@@ -48,11 +48,12 @@ class Strip:
 
     def append(self, samples: NDArray[Any]) -> None:
         """Take samples [n_channels, n]."""
-        column = self.extend(samples.shape[1])
+        n = samples.shape[1]
+        column = self.extend(n)
         if self._alone:
-            self.data[column : self.end - self.base] = samples
+            self.data[column : column + n] = samples
         else:
-            self.data[:, column : self.end - self.base] = samples
+            self.data[:, column : column + n] = samples
 
     def extend(self, n: int) -> int:
         """Make room for n more samples and count them in; returns the column where they begin."""

@@ -62,7 +62,7 @@ class Estimator:
         self.window_s = (self._length - 1) / fd + 2 * half_decimator
         self.group_delay_s = kernel.after / fd + half_decimator + kernel.delay_s
         self.offset: Floats = np.zeros((settings.n_channels, 1))
-        self._offset = self.offset, [0.0] * settings.n_channels  # and as Python numbers
+        self._offset, self._offsets = self.offset, self.offset[:, 0].tolist()  # and as Python numbers
         nominal_turns = [clock.turns(k, settings.nominal_hz) for k in range(clock.denominator)]
         self._turns = [cmath.exp(-2j * cmath.pi * turns) for turns in nominal_turns]
         self._denominator = clock.denominator
@@ -108,6 +108,7 @@ class Estimator:
             InputError: samples of the wrong shape.
         """
         windows = self._take(samples, first_index, time_map)
+        self._offsets = self.offset[:, 0].tolist()
         step = max(1, WINDOW_VALUES // (self._length * self.settings.n_channels))
         parts = [self._reports(windows[i : i + step]) for i in range(0, max(1, len(windows)), step)]
         return parts[0] if len(parts) == 1 else join_reports(parts)
@@ -218,12 +219,6 @@ class Estimator:
         spacing = self._spacing_ns / time_map.ns_per_index
         return k, base, (index + rest) / self._factor, spacing / self._factor
 
-    def _offsets(self) -> list[float]:
-        """`offset` as Python numbers."""
-        if self._offset[0] is not self.offset:
-            self._offset = self.offset, self.offset[:, 0].tolist()
-        return self._offset[1]
-
     def _report(self, k: int, start: int, shift: float) -> Report:
         """Measure one report; one whose samples are not there any more is invalid."""
         place = k - self._period
@@ -233,9 +228,11 @@ class Estimator:
         time_ns = self._period_ns + self._places_ns[place]
         if start < self._history.first:
             return invalid_report(time_ns, self._channels)
+        if self._offset is not self.offset:
+            self._offset, self._offsets = self.offset, self.offset[:, 0].tolist()
         window = self._history.window(start, self._length)
         try:
-            one = self._kernel.measure_one(window, self._offsets(), shift, self._rate_ratio)
+            one = self._kernel.measure_one(window, self._offsets, shift, self._rate_ratio)
         except OverflowError:  # likewise
             one = None
         if one is None:
@@ -259,7 +256,7 @@ class Estimator:
             samples = history.windows([start for _, start, _ in there], self._length)
             shifts = np.array([shift for _, _, shift in there])
             with np.errstate(over="ignore"):
-                m = self._kernel.measure(samples, self._offsets(), shifts, self._rate_ratio)
+                m = self._kernel.measure(samples, self._offsets, shifts, self._rate_ratio)
             turns = [self._turns[k % self._denominator] for k, _, _ in there]
             phasors, frequency, rocof = m.phasors * np.array(turns)[:, None], m.frequency_hz, m.rocof_hz_per_s
             wild = np.abs(frequency - self._nominal_hz) > self._farthest_hz

@@ -139,20 +139,8 @@ class FirKernel:
         """See `Kernel`."""
         if offset is not self._offset:
             self._set_offset(offset)
-        if self._alone:
-            return self._measure_channel(window, offset, shift, rate_ratio)
-        np.matmul(self._matrix, window[:, None, :, None], out=self._sums)
-        rows: list[complex] = (self._outputs - self._above).tolist()
-        for i, least in self._least:
-            p0 = rows[i]
-            if p0 != p0:
-                return None
-            if abs(p0) <= least:
-                rows[i : i + 3] = 0j, 0j, 0j
-        return self._read(rows, window, offset, shift, rate_ratio)
-
-    def _measure_channel(self, window: Floats, offset: Sequence[float], shift: float, rate_ratio: float) -> One | None:
-        """As `measure_one`, where there is one channel: with no loop over channels and groups."""
+        if not self._alone:
+            return self._measure_channels(window, offset, shift, rate_ratio)
         if self._few:
             self._matrix.dot(window, self._sums)
         else:
@@ -169,6 +157,18 @@ class FirKernel:
         if self._retuned is not None and abs(deviation) > RETUNE_HZ:
             rocof = self._retuned.improve(window, offset, weights, lead, deviation, rocof)
         return phasors, (self._nominal_hz + deviation + rocof * shift_s) * scale, rocof * (scale * scale)
+
+    def _measure_channels(self, window: Floats, offset: Sequence[float], shift: float, rate_ratio: float) -> One | None:
+        """`measure_one` of several channels; a channel that is alone needs no loop over channels and groups."""
+        np.matmul(self._matrix, window[:, None, :, None], out=self._sums)
+        rows: list[complex] = (self._outputs - self._above).tolist()
+        for i, least in self._least:
+            p0 = rows[i]
+            if p0 != p0:
+                return None
+            if abs(p0) <= least:
+                rows[i : i + 3] = 0j, 0j, 0j
+        return self._read(rows, window, offset, shift, rate_ratio)
 
     def _set_offset(self, offset: Sequence[float]) -> None:
         """What the last offset, which changes once a second, adds to the rows and leaves of those of a dead channel."""

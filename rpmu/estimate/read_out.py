@@ -42,6 +42,7 @@ TAYLOR = (1.0, 1.0, 0.5)
 ROW_SCALES = (1.0, 2 * pi, 2 * pi)  # from the rows of a bank, whose derivatives are over 2 pi
 # Positive sequence over the sum of the phases' sizes, a third in order: with less, frequency would be read from noise.
 LEAST_SEQUENCE = 1 / 30
+PER_TURN = 0.5 / pi
 ONE = 1 + 0j  # complex, since operations of a float and a complex number are dearer
 
 
@@ -172,13 +173,14 @@ class GroupReader:
         self._carrier = 2j * pi * nominal_hz
         self.channels = channels
         self._weights = [channel.weight for channel in channels]
-        self._skew_s, self._sensitivity = channels[0].skew_s, channels[0].sensitivity  # of a channel that is alone
+        self._skew_s = channels[0].skew_s  # of a channel that is alone
         # of each kind: where its curves lie, its sensitivity, and the channels that have it
         self._members: list[tuple[slice, complex, list[tuple[int, float]]]] = []
         for k in range(len(curves)):
             alike = [(i, channel) for i, channel in enumerate(channels) if channel.kind == k]
             places = [(i, channel.skew_s) for i, channel in alike]
             self._members.append((slice(9 * k, 9 * k + 6), alike[0][1].sensitivity, places))
+        self._set_scale(1.0)
         lead = curves[0]
         reach = 2 * pi * lead.reach_raw
         raw = nodes(reach)
@@ -243,18 +245,19 @@ class GroupReader:
         u_clean = u + (r.imag - raw) * self._pieces.per_unit
         r_true = r + d0 + (d2 * u_clean + d1) * u_clean
         speed = self._carrier + r_true
-        e = scale - 1  # parts per million, so a term of first order in it is exact to parts per billion
+        if scale != self._scale:
+            self._set_scale(scale)
         if not several:
             late = shift_s + self._skew_s * scale
             turn = exp((speed + c * (0.5 * late)) * late)
-            p0: Any = lead * turn * ((g0 + g1 * u) * (1 - self._sensitivity * e))
+            p0: Any = lead * turn * ((g0 + g1 * u) * self._at_scale[0])
             phasors: list[Number] = [(p0 if rows[0] else 0j) if one else np.where(rows[0] == 0, 0, p0)]
-            return phasors, r_true.imag * (0.5 / pi), c.imag * (h0 + h1 * u), lead, weights
+            return phasors, r_true.imag * PER_TURN, c.imag * (h0 + h1 * u), lead, weights
         bend = c.conjugate()
         phasors = [0j] * len(self.channels)
-        for curves, sensitivity, members in self._members:
+        for (curves, _, members), at_scale in zip(self._members, self._at_scale, strict=True):
             g0, g1, i00, i10, i11, i12 = own[curves]
-            gain = (g0 + g1 * u) * (1 - sensitivity * e)
+            gain = (g0 + g1 * u) * at_scale
             i1 = i10 + i11 * off + i12 * bend
             for i, skew_s in members:
                 p0, late = rows[3 * i], shift_s + skew_s * scale
@@ -263,7 +266,12 @@ class GroupReader:
                 turn = exp((speed + c * (0.5 * late)) * late)
                 p0 = p0 + (rows[3 * i + 1] - image * i1 - r * p0) * late  # its own p1 may differ from r p0
                 phasors[i] = p0 * turn * gain
-        return phasors, r_true.imag * (0.5 / pi), c.imag * (h0 + h1 * u), lead, weights
+        return phasors, r_true.imag * PER_TURN, c.imag * (h0 + h1 * u), lead, weights
+
+    def _set_scale(self, scale: float) -> None:
+        """What the sample rate, which changes once a second, does to the gain of each kind."""
+        e = scale - 1  # parts per million, so a term of first order in it is exact to parts per billion
+        self._scale, self._at_scale = scale, [1 - sensitivity * e for _, sensitivity, _ in self._members]
 
     def _weighted(self, rows: Sequence[Number]) -> tuple[Sequence[Number], Number, Number, Number]:
         """What each phase counts in the signal that frequency is read from, and the rows of that signal."""
