@@ -38,7 +38,7 @@ from rpmu.timing.source import TimeSource
 from rpmu.timing.status import TimeFacts, status_word
 from rpmu.values import value
 
-LevelResponse = Callable[[NDArray[np.float64]], NDArray[np.complex128]]
+LevelResponse = Callable[[float], complex]
 
 PRU_FAULT_S = 60.0  # so long the reports of a firmware say that the one before it had failed
 LEARN_S = 0.5  # samples in such pieces tell the mid-scale, the converter's full scale and the extremes
@@ -84,9 +84,7 @@ class Calibration:
     def corrected(self, phasors: list[complex]) -> list[complex]:
         """Phasors of the channels, one each, with level tables, warmth and the site's angle taken off."""
         if self.levels:
-            volts = np.nan_to_num(np.abs(phasors))  # of invalid reports, which stay NaN
-            gains = [complex(level(volts[i : i + 1])[0]) for i, level in enumerate(self.levels)]
-            phasors = [phasor / gain for phasor, gain in zip(phasors, gains, strict=True)]
+            phasors = [phasor / level(abs(phasor)) for phasor, level in zip(phasors, self.levels, strict=True)]
         if self.temperature is not None:
             factors = self.temperature.factors()
             phasors = [phasor / factor for phasor, factor in zip(phasors, factors, strict=True)]

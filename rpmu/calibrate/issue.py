@@ -188,7 +188,7 @@ def _with_old_table(
     name: str, table: Channel, readings: Sequence[Reading], base: Base, settings: IssueSettings, magnitude_only: bool
 ) -> tuple[Channel, list[Point]]:
     """A channel whose readings are at one level, behind the level table of the certificate that the PMU runs with."""
-    level = [replace(r, response=r.response / complex(table.level_response(r.voltage_v))) for r in readings]
+    level = [replace(r, response=r.response / table.level_response(r.voltage_v)) for r in readings]
     channel, points = channel_of(name, level, base.without_levels, settings, magnitude_only)
     added = np.sqrt(np.maximum(np.square(table.u_level_percent) - table.u_tve_percent**2, 0.0)).tolist()
     return (

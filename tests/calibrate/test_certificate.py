@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cmath
 import math
 import tomllib
 from dataclasses import replace
@@ -177,6 +178,19 @@ def test_level_table_and_sign():
     assert abs(CHANNEL.level_response(36.0)) == pytest.approx(1.001)
     assert math.degrees(np.angle(CHANNEL.level_response(5.0))) == pytest.approx(0.1)
     assert replace(CHANNEL, level_v=(), level_gain=(), level_phase_deg=()).level_response(7.0) == 1
+
+
+@pytest.mark.parametrize("table", [CHANNEL.level_v, CHANNEL.level_v[:1]])
+def test_the_level_table_is_interpolated_in_gain_and_phase(table):
+    n = len(table)
+    channel = replace(
+        CHANNEL, level_v=table, level_gain=CHANNEL.level_gain[:n], level_phase_deg=CHANNEL.level_phase_deg[:n]
+    )
+    for volts in np.linspace(0.0, 2 * CHANNEL.level_v[-1], 97).tolist():
+        response = channel.level_response(volts)
+        assert abs(response) == pytest.approx(np.interp(volts, table, channel.level_gain), rel=1e-14)
+        phase_deg = np.interp(volts, table, channel.level_phase_deg)
+        assert math.degrees(cmath.phase(response)) == pytest.approx(phase_deg, abs=1e-12)
 
 
 def test_shown_to_people():

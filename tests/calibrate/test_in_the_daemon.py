@@ -133,7 +133,7 @@ def test_level_table_and_site_are_taken_off():
     )
     calibration = Calibration((channel.front_end,), 1e-3, levels=(channel.level_response,), site_angle_rad=math.pi / 2)
     true = np.array([[10.0 + 0j], [100.0 + 0j], [np.nan + 0j]])
-    raw = true * channel.level_response(np.abs(true)) * 1j
+    raw = np.array([[v * channel.level_response(abs(v)) * 1j for v in row] for row in true.tolist()])
     np.testing.assert_allclose([calibration.corrected(row) for row in raw.tolist()], true, rtol=1e-3)
 
 
