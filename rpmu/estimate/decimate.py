@@ -156,7 +156,7 @@ class Decimated:
             self._rows, self._column = self._views()
             self._moves = raw.moves + made.moves
         if self._alone:
-            np.matmul(self._rows[row : row + n], self._taps, self._column[at : at + n])
+            self._rows[row : row + n].dot(self._taps, self._column[at : at + n])  # begins sooner than `matmul`
         else:
             np.matmul(self._rows[:, row : row + n], self._taps, self._column[:, at : at + n])
         self._lowest += n * self._factor

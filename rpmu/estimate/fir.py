@@ -27,7 +27,6 @@ Floats = NDArray[np.float64]
 Complex = NDArray[np.complex128]
 
 CALL_MACS = 4000  # multiply-accumulates that take as long on the target as what is around one more product
-MANY_TAPS = 500  # in each filter: from here on `matmul` is faster than `dot`
 ROUNDING = 1e-12  # of the offset: a phasor below that is what taking it off leaves of a dead channel
 RETUNED_FROM_RATE = 20  # class M; slower rates have narrower ranges and are quiet
 
@@ -98,8 +97,8 @@ class FirKernel:
         """The matrix: real and imaginary parts of the three rows, and what they make of a constant.
 
         float64 [n_channels or 1, 6, 1, taps], for one channel without the first axis. The axis of length 1 makes each
-        product of a filter and a window a plain dot product. For one channel and few taps, [6, taps]: then
-        `ndarray.dot` costs less, which takes almost twice as long over a tap but hardly any time to begin.
+        product of a filter and a window a plain dot product: of a matrix, BLAS takes almost twice as long over a tap.
+        For one channel that is `ndarray.dot`, which takes a third less time to begin than `matmul`.
         """
         ready = [(bank.taps, bank.before, bank.after) for bank in banks]
         self.decimation, self.decimator, self._rate_hz = table.decimation, table.decimator, banks[0].rate_hz
@@ -113,14 +112,12 @@ class FirKernel:
         at_zero = filters.sum(axis=2)[list(kinds)]
         self._at_zero = at_zero.view(np.complex128)  # [n_channels, 3], what the rows make of a constant
         self._set_offset([0.0] * len(kinds))
-        self._few = len(kinds) == 1 and filters.shape[2] < MANY_TAPS
-        if self._few:
-            self._matrix: Floats = filters[0]
-        elif len(kinds) == 1:
-            self._matrix = filters[0][:, None]
+        if len(kinds) == 1:
+            self._matrix: Floats = filters[0][:, None]
+            self._sums = np.empty((6, 1))
         else:
             self._matrix = (filters if len(filters) == 1 else filters[list(kinds)])[:, :, None]
-        self._sums = np.empty(6 if self._few else (6, 1) if len(kinds) == 1 else (len(kinds), 6, 1, 1))
+            self._sums = np.empty((len(kinds), 6, 1, 1))
         self._outputs = self._sums.reshape(-1).view(np.complex128)  # the same memory, [n_channels * 3]
 
     def measure(self, windows: Floats, offset: Sequence[float], shift: Floats, rate_ratio: float) -> Measurement:
@@ -141,10 +138,7 @@ class FirKernel:
             self._set_offset(offset)
         if not self._alone:
             return self._measure_channels(window, offset, shift, rate_ratio)
-        if self._few:
-            self._matrix.dot(window, self._sums)
-        else:
-            np.matmul(self._matrix, window, self._sums)
+        self._matrix.dot(window, self._sums)
         (p0, p1, p2), (z0, z1, z2) = self._outputs.tolist(), self._above_one
         p0 -= z0
         if p0 != p0:
