@@ -6,10 +6,7 @@ The pipeline has one, and during a change of the configuration a second one that
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from rpmu.acquire import AcquisitionInfo
 from rpmu.estimate import Estimator
@@ -17,7 +14,6 @@ from rpmu.estimate.cic import CicResponse
 from rpmu.estimate.reports import Report, positive_sequence_of
 from rpmu.estimate.settings import EstimatorSettings
 from rpmu.measurement import Measurement
-from rpmu.timing import TimeMap
 from rpmu.timing.source import TimeSource
 from rpmu.timing.status import TimeStatus
 
@@ -49,13 +45,7 @@ class Measurer:
         self.calibration = calibration
         self._with_positive_sequence = positive_sequence and settings.phases == 3
         self._time_analogs = time_analogs
-
-    def push(
-        self, samples: NDArray[Any], offset: NDArray[np.float64], first: int, sample_map: TimeMap | None
-    ) -> list[Report]:
-        """The reports that these samples complete; arguments as for `Estimator.push`, and its offset."""
-        self.estimator.offset = offset
-        return self.estimator.push_stream(samples, first, sample_map)
+        self._corrects = calibration.corrects
 
     def measurements(
         self, reports: list[Report], time: TimeSource, word: int, scale: float, expired: bool
@@ -93,7 +83,8 @@ class Measurer:
     def _phasors(self, report: Report, scale: float) -> tuple[complex, ...]:
         """Corrected phasors of the channels, and behind them the positive sequence."""
         phasors = report.phasors if scale == 1.0 else [scale * phasor for phasor in report.phasors]
-        phasors = self.calibration.corrected(phasors)
+        if self._corrects:
+            phasors = self.calibration.corrected(phasors)
         if self._with_positive_sequence:
             phasors = [*phasors, positive_sequence_of(phasors)]
         return tuple(phasors)

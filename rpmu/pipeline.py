@@ -81,6 +81,11 @@ class Calibration:
     origin: str = "nominal"
     identity: str = ""
 
+    @property
+    def corrects(self) -> bool:
+        """Whether `corrected` has anything to take off."""
+        return bool(self.levels or self.temperature is not None or self.site_angle_rad)
+
     def corrected(self, phasors: list[complex]) -> list[complex]:
         """Phasors of the channels, one each, with level tables, warmth and the site's angle taken off."""
         if self.levels:
@@ -344,7 +349,8 @@ class Pipeline:
         self, measurer: Measurer, samples: NDArray[Any], first: int, sample_map: TimeMap | None
     ) -> list[Measurement]:
         """What a measurer makes of the samples, with time and health."""
-        reports = measurer.push(samples, self._offset.offset, first, sample_map)
+        measurer.estimator.offset = self._offset.offset
+        reports = measurer.estimator.push_stream(samples, first, sample_map)
         if not reports:
             return []
         expired = measurer.calibration.expired(reports[-1].time_ns)
