@@ -12,15 +12,12 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass
 from enum import Enum
 from statistics import fmean
 
-import numpy as np
-
 from rpmu.timing.axis import AxisMove
 from rpmu.timing.bridge import Shift
-from rpmu.timing.crystal import FloatArray, carry, phase_variance, transition
+from rpmu.timing.crystal import Covariance, State, carry, phase_variance, spread
 from rpmu.timing.edge import Edge
 from rpmu.timing.interval import IntervalClock
 from rpmu.timing.jitter import START_NS as JITTER_START_NS
@@ -28,6 +25,7 @@ from rpmu.timing.jitter import JitterEstimate
 from rpmu.timing.settings import TimingSettings
 from rpmu.timing.start import LINE_TOLERANCE_NS, SECOND_NS, Candidate, Line, StartFinder
 from rpmu.timing.time_map import TimeMap
+from rpmu.values import value
 
 EXTRA_S = 0.9  # an edge sooner than this after a good one is one too many
 SUSPICIOUS_NS = 1e6  # a rejected edge nearer than this is the PPS, somehow wrong, or we are
@@ -49,7 +47,7 @@ class Verdict(Enum):
     RESTARTED = "restarted"
 
 
-@dataclass(frozen=True)
+@value
 class Outcome:
     """What the clock made of an edge.
 
@@ -83,10 +81,10 @@ class ClockFilter:
         self.accepted = 0
         self._rejected_in_a_row = 0
         self._forget_noise()
-        # The line: local time of scan `_scan` is `_local_ns` (whole) plus `_state[0]`.
+        # The line: local time of scan `_scan` is `_local_ns` (whole) plus the phase.
         self._scan, self._local_ns = 0, 0
-        self._state = np.zeros(3)
-        self._covariance = np.zeros((3, 3))
+        self._state = State(0.0, 0.0, 0.0)
+        self._covariance = Covariance(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
         self._shift_ns = 0.0  # what is not known of the last shift of the sampling instants, until an edge has come
         self._edge_scan = 0
         self._suspicion_ns, self._suspicion_scan = 0.0, 0  # an edge was rejected where one was due
@@ -106,7 +104,7 @@ class ClockFilter:
     @property
     def offset_ppb(self) -> float:
         """How much longer than nominal a scan lasts, ppb (a slow crystal is positive), at the last edge."""
-        return float(self._state[1])
+        return self._state.offset_ppb
 
     def seconds_since_edge(self, scan: int) -> float:
         """Time from the last accepted edge to a scan, s."""
@@ -123,11 +121,13 @@ class ClockFilter:
 
     def local_map(self, scan: int, receiver_sigma_ns: float) -> TimeMap:
         """The line around a scan, with the standard uncertainty there."""
-        _, offset_ppb = carry(self._state, self._seconds(scan))
-        ns_per_scan = self._nominal_ns * (1.0 + offset_ppb * 1e-9)
-        return TimeMap(scan, self.local_ns(scan), ns_per_scan, self.sigma_ns(scan, receiver_sigma_ns))
+        nominal_ns = (scan - self._scan) * self._nominal_ns
+        state = carry(self._state, nominal_ns * 1e-9)
+        ns_per_scan = self._nominal_ns * (1.0 + state.offset_ppb * 1e-9)
+        local_ns = self._local_ns + round(nominal_ns + state.phase_ns)
+        return TimeMap(scan, local_ns, ns_per_scan, self._sigma_ns(scan, receiver_sigma_ns))
 
-    def sigma_ns(self, scan: int, receiver_sigma_ns: float) -> float:
+    def _sigma_ns(self, scan: int, receiver_sigma_ns: float) -> float:
         """Standard uncertainty of the local time of a scan, ns: the filter's, and the receiver's own."""
         if not self.running:
             return math.inf
@@ -145,33 +145,32 @@ class ClockFilter:
     def _since_anchor_ns(self, scan: int, fraction: float) -> float:
         """Local time of a position, ns after `_local_ns`. Nominal time goes apart: it is exact, and large."""
         nominal_ns = ((scan - self._scan) + fraction) * self._nominal_ns
-        return nominal_ns + carry(self._state, nominal_ns * 1e-9)[0]
+        return nominal_ns + carry(self._state, nominal_ns * 1e-9).phase_ns
 
-    def _predicted(self, scan: int) -> FloatArray:
-        """Covariance [3, 3] at a scan."""
-        step, noise = transition(self._seconds(scan), self._drift_ppb_per_s)
-        covariance = np.asarray(step @ self._covariance @ step.T + noise)
-        covariance[0, 0] += self._shift_ns**2
-        return covariance
+    def _add_phase(self, phase_ns: float) -> None:
+        self._state = self._state._replace(phase_ns=self._state.phase_ns + phase_ns)
+
+    def _doubt_phase(self, sigma_ns: float) -> None:
+        self._covariance = self._covariance._replace(pp=self._covariance.pp + sigma_ns**2)
 
     # ---- what it is told ----
 
     def shift(self, shift: Shift) -> None:
         """The sampling instants moved: the ADC restarted, or it is known better by how much."""
         if not shift.again:
-            self._covariance[0, 0] += self._shift_ns**2
+            self._doubt_phase(self._shift_ns)
             self._finder.clear()
             self._intervals.clear()
         elif not self._shift_ns:
             return  # an edge has come since, and says more
-        self._state[0] += shift.scans * self._nominal_ns * (1.0 + self.offset_ppb * 1e-9)
+        self._add_phase(shift.scans * self._nominal_ns * (1.0 + self.offset_ppb * 1e-9))
         self._intervals.shift(-shift.scans)
         self._shift_ns = shift.sigma_ns
 
     def move(self, move: AxisMove) -> None:
         """Go on along the scans of a new run of the acquisition."""
         self._move_to(move.before)
-        self._state[0] += move.fraction * self._nominal_ns * (1.0 + self.offset_ppb * 1e-9)
+        self._add_phase(move.fraction * self._nominal_ns * (1.0 + self.offset_ppb * 1e-9))
         self._scan = move.scan
         self._nominal_ns = SECOND_NS / move.rate_hz
         self._edge_scan = move.nearest(self._edge_scan)
@@ -204,10 +203,10 @@ class ClockFilter:
         sigma = max(seen.sigma_ns, JITTER_START_NS)
         slope = sigma / line.seconds
         self._scan, self._local_ns = seen.scan, second_ns
-        self._state = np.array([-seen.fraction * self._nominal_ns * (1 + line.offset_ppb * 1e-9), line.offset_ppb, 0.0])
+        self._state = State(-seen.fraction * self._nominal_ns * (1 + line.offset_ppb * 1e-9), line.offset_ppb, 0.0)
         # Phase at the last edge and slope share that edge's error.
-        self._covariance = np.diag([sigma**2, 2 * slope**2, self._settings.drift_ppb_per_s**2])
-        self._covariance[0, 1] = self._covariance[1, 0] = sigma * slope
+        drift = self._settings.drift_ppb_per_s
+        self._covariance = Covariance(sigma**2, sigma * slope, 0.0, 2 * slope**2, 0.0, drift**2)
         self._shift_ns = 0.0
         self._forget_noise()
         self._intervals.clear()
@@ -243,48 +242,55 @@ class ClockFilter:
 
     def _passes(self, residual: float, noise: float, half_width_ns: float) -> bool:
         """Whether an edge is as near to its prediction as it should be."""
-        spread = math.sqrt(float(self._covariance[0, 0]) + noise)
-        return abs(residual) <= max(self._settings.gate_sigma * spread, self._settings.gate_ns) + half_width_ns
+        sigma = math.sqrt(self._covariance.pp + noise)
+        return abs(residual) <= max(self._settings.gate_sigma * sigma, self._settings.gate_ns) + half_width_ns
 
     def _is_manoeuvre(self, residual: float, noise: float) -> bool:
         """Whether this edge and the last, rejected one show a step of the frequency; then open the filter for it."""
         if not self._suspicion_ns or max(self._suspicion_ns, abs(residual)) > LINE_TOLERANCE_NS:
             return False
         # A step f, somewhere in the second before the rejected edge: now f of frequency and up to 2 f of phase.
-        step = self._suspicion_ns**2 * np.array([[5.0, 2.0, 0.0], [2.0, 1.0, 0.0], [0.0, 0.0, 0.0]])
-        if abs(residual) > self._settings.gate_sigma * math.sqrt(float((self._covariance + step)[0, 0]) + noise):
+        step = self._suspicion_ns**2
+        opened = self._covariance.plus(Covariance(5.0 * step, 2.0 * step, 0.0, step, 0.0, 0.0))
+        if abs(residual) > self._settings.gate_sigma * math.sqrt(opened.pp + noise):
             return False
-        self._covariance = self._covariance + step
+        self._covariance = opened
         self._doubt_ns = max(self._suspicion_ns, abs(residual)) / DOUBT_LEFT
         return True
 
     def _move_to(self, scan: int) -> None:
         """Carry line and covariance to a scan, keeping the ns as whole number and remainder."""
-        step, _ = transition(self._seconds(scan), 0.0)
-        since_ns, covariance = self._since_anchor_ns(scan, 0.0), self._predicted(scan)
+        nominal_ns = (scan - self._scan) * self._nominal_ns
+        seconds = nominal_ns * 1e-9
+        state = carry(self._state, seconds)
+        since_ns = nominal_ns + state.phase_ns
         whole = round(since_ns)
-        self._state = np.asarray(step @ self._state)
-        self._state[0] = since_ns - whole
-        self._covariance, self._shift_ns = covariance, 0.0
+        self._state = State(since_ns - whole, state.offset_ppb, state.drift_ppb_per_s)
+        self._covariance = spread(self._covariance, seconds, self._drift_ppb_per_s)
+        self._doubt_phase(self._shift_ns)
+        self._shift_ns = 0.0
         self._scan, self._local_ns = scan, self._local_ns + whole
 
     def _follow(self, residual: float, noise: float) -> float:
         """The Kalman update; gives the step of the phase, ns."""
         self._notice_manoeuvre(residual, noise)
-        p = self._covariance
-        gain = p[:, 0] / (p[0, 0] + noise)
-        self._state = self._state + gain * residual
-        keep = np.eye(3) - np.outer(gain, [1.0, 0.0, 0.0])
-        self._covariance = keep @ p @ keep.T + np.outer(gain, gain) * noise
+        pp, pf, pd, ff, fd, dd = self._covariance
+        gain_p, gain_f, gain_d = pp / (pp + noise), pf / (pp + noise), pd / (pp + noise)
+        phase, offset, drift = self._state
+        self._state = State(phase + gain_p * residual, offset + gain_f * residual, drift + gain_d * residual)
+        # Of the phase what is left is gain times noise: a difference of large numbers might end below zero.
+        self._covariance = Covariance(
+            gain_p * noise, gain_f * noise, gain_d * noise, ff - gain_f * pf, fd - gain_f * pd, dd - gain_d * pd
+        )
         self._learn_drift(residual)
-        return float(gain[0]) * residual
+        return gain_p * residual
 
     def _learn_drift(self, residual: float) -> None:
         """How fast the frequency drifts, if faster than assumed, and by how much the line lags behind.
 
         The lag is what of the edges' mean distance from the line is more than chance.
         """
-        self._drift_square += (float(self._state[2]) ** 2 - self._drift_square) / DRIFT_EDGES
+        self._drift_square += (self._state.drift_ppb_per_s**2 - self._drift_square) / DRIFT_EDGES
         self._drift_ppb_per_s = max(self._settings.drift_ppb_per_s, math.sqrt(self._drift_square))
         if self.accepted > 1:
             self._innovations.append(residual)
@@ -308,19 +314,19 @@ class ClockFilter:
         """Move the line into the set of those that fit all intervals; gives the step of the phase, ns."""
         fix = self._intervals.fix(-residual, self.offset_ppb)
         step = fix.phase_ns + residual  # the line passed the interval's centre at -residual
-        self._state = np.array([self._state[0] + step, fix.offset_ppb, 0.0])
-        drift = self._settings.drift_ppb_per_s
-        self._covariance = np.diag([fix.half_width_ns**2 / 3, fix.offset_half_width_ppb**2 / 3, drift**2])
+        self._state = State(self._state.phase_ns + step, fix.offset_ppb, 0.0)
+        phase, frequency = fix.half_width_ns**2 / 3, fix.offset_half_width_ppb**2 / 3
+        self._covariance = Covariance(phase, 0.0, 0.0, frequency, 0.0, self._settings.drift_ppb_per_s**2)
         return step
 
     def _notice_manoeuvre(self, residual: float, noise: float) -> None:
         """Innovations that keep one sign mean that the frequency moves faster than modelled: open the filter."""
         self._pulls.append(residual)
         mean = sum(self._pulls) / BIAS_WINDOW
-        spread = math.sqrt((float(self._covariance[0, 0]) + noise) / BIAS_WINDOW)
-        if len(self._pulls) == BIAS_WINDOW and abs(mean) > BIAS_SIGMAS * spread:
-            self._covariance[1, 1] += mean**2
-            self._covariance[2, 2] += (mean / BIAS_WINDOW) ** 2
+        sigma = math.sqrt((self._covariance.pp + noise) / BIAS_WINDOW)
+        if len(self._pulls) == BIAS_WINDOW and abs(mean) > BIAS_SIGMAS * sigma:
+            drift = mean / BIAS_WINDOW
+            self._covariance = self._covariance.plus(Covariance(0.0, 0.0, 0.0, mean**2, 0.0, drift**2))
             self._pulls.clear()
 
     def _reject(self, seen: Candidate, residual: float) -> Outcome:

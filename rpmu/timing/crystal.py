@@ -4,65 +4,108 @@ State: phase (ns), frequency offset (ppb, the same as ns/s), drift (ppb/s). The 
 the size `drift_ppb_per_s` and forgets itself over DRIFT_MEMORY_S (a first-order Gauss-Markov process). So the filter
 follows a warming box without lag, and in holdover the variance grows as (drift t^2 / 2)^2 at first and as t^3 later,
 without any second formula. Phase and frequency walk a little besides.
+
+Over t seconds the state x moves to F x and its covariance P to F P F' + Q, where
+
+        | 1  t  e |      g = M (1 - k), what a drift of 1 ppb/s makes of the frequency; M is DRIFT_MEMORY_S
+    F = | 0  1  g |      e = M (t - g), and of the phase
+        | 0  0  k |      k = exp(-t / M), what is left of it
+
+All is written out in plain numbers: the clock asks several times a second, and matrices of 3 by 3 cost ten times more.
 """
 
 from __future__ import annotations
 
 import math
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import NamedTuple
 
 PHASE_WALK_NS = 1.0  # per sqrt(s): white frequency noise, Allan deviation 1e-9 at 1 s
 FREQUENCY_WALK_PPB = 0.3  # per sqrt(s)
 DRIFT_MEMORY_S = 300.0
-FloatArray = NDArray[np.float64]
+SHORT_S = 1.5  # against that: from one PPS edge to the next
 
 
-def transition(seconds: float, drift_ppb_per_s: float) -> tuple[FloatArray, FloatArray]:
-    """Transition [3, 3] and process noise [3, 3] over some seconds (of either sign; noise is that of the span)."""
+class State(NamedTuple):
+    """Phase, frequency and drift of the crystal."""
+
+    phase_ns: float
+    offset_ppb: float
+    drift_ppb_per_s: float
+
+
+class Covariance(NamedTuple):
+    """Of phase (p), frequency offset (f) and drift (d), in the units of `State`."""
+
+    pp: float
+    pf: float
+    pd: float
+    ff: float
+    fd: float
+    dd: float
+
+    def plus(self, other: Covariance) -> Covariance:
+        """Of the sum of two independent errors."""
+        pp, pf, pd, ff, fd, dd = other
+        return Covariance(self.pp + pp, self.pf + pf, self.pd + pd, self.ff + ff, self.fd + fd, self.dd + dd)
+
+
+def carry(state: State, seconds: float) -> State:
+    """A state after some seconds, of either sign."""
+    phase, frequency, drift = state
+    to_phase, to_frequency, kept = _drift_terms(seconds)
+    return State(phase + seconds * frequency + to_phase * drift, frequency + to_frequency * drift, kept * drift)
+
+
+def spread(covariance: Covariance, seconds: float, drift_ppb_per_s: float) -> Covariance:
+    """Covariance after some seconds, of either sign: carried along, and what the crystal walked."""
+    return _carried(covariance, seconds).plus(_walked(abs(seconds), drift_ppb_per_s))
+
+
+def phase_variance(covariance: Covariance, seconds: float, drift_ppb_per_s: float) -> float:
+    """Variance of the phase after some seconds: the first part of `spread`."""
+    pp, pf, pd, ff, fd, dd = covariance
+    e, _, _ = _drift_terms(seconds)
+    carried = pp + seconds * (2 * pf + seconds * ff) + e * (2 * pd + 2 * seconds * fd + e * dd)
     span = abs(seconds)
-    doublings = max(0, math.ceil(math.log2(span))) if span > 1.0 else 0
-    h = span / 2**doublings
-    step = _drift_terms(h)
-    # Over at most a second the noise of the drift reaches phase and frequency by its first powers alone.
+    return carried + (_walked_phase(span, drift_ppb_per_s) if span <= SHORT_S else _walked(span, drift_ppb_per_s).pp)
+
+
+def _carried(covariance: Covariance, seconds: float) -> Covariance:
+    """F P F' alone."""
+    pp, pf, pd, ff, fd, dd = covariance
+    e, g, k = _drift_terms(seconds)
+    # F P first: its rows for phase and frequency, as far as they are needed.
+    phase_p, phase_f, phase_d = pp + seconds * pf + e * pd, pf + seconds * ff + e * fd, pd + seconds * fd + e * dd
+    frequency_f, frequency_d = ff + g * fd, fd + g * dd
+    phase = phase_p + seconds * phase_f + e * phase_d
+    return Covariance(
+        phase, phase_f + g * phase_d, k * phase_d, frequency_f + g * frequency_d, k * frequency_d, k * k * dd
+    )
+
+
+def _walked(seconds: float, drift_ppb_per_s: float) -> Covariance:
+    """Q, the process noise of a span."""
+    if seconds > SHORT_S:  # of half the span: once carried along, once fresh
+        half = _walked(seconds / 2, drift_ppb_per_s)
+        return _carried(half, seconds / 2).plus(half)
+    # Over so short a span the noise of the drift reaches phase and frequency by its first powers alone.
+    h, walk = seconds, FREQUENCY_WALK_PPB**2
+    h2, q = h * h, 2 * drift_ppb_per_s**2 / DRIFT_MEMORY_S
+    phase = _walked_phase(seconds, drift_ppb_per_s)
+    return Covariance(
+        phase, q * h2 * h2 / 8 + walk * h2 / 2, q * h2 * h / 6, q * h2 * h / 3 + walk * h, q * h2 / 2, q * h
+    )
+
+
+def _walked_phase(seconds: float, drift_ppb_per_s: float) -> float:
+    """The phase's part of Q over a short span."""
+    h2 = seconds * seconds
     q = 2 * drift_ppb_per_s**2 / DRIFT_MEMORY_S
-    noise = q * np.array(
-        [[h**5 / 20, h**4 / 8, h**3 / 6], [h**4 / 8, h**3 / 3, h**2 / 2], [h**3 / 6, h**2 / 2, h]]
-    ) + FREQUENCY_WALK_PPB**2 * np.array([[h**3 / 3, h**2 / 2, 0.0], [h**2 / 2, h, 0.0], [0.0, 0.0, 0.0]])
-    noise[0, 0] += PHASE_WALK_NS**2 * h
-    for _ in range(doublings):  # noise of twice the span: once carried along, once fresh
-        noise = step @ noise @ step.T + noise
-        step = step @ step
-    return (step if seconds >= 0 else _drift_terms(seconds)), noise
+    return seconds * (q * h2 * h2 / 20 + FREQUENCY_WALK_PPB**2 * h2 / 3 + PHASE_WALK_NS**2)
 
 
-def carry(state: FloatArray, seconds: float) -> tuple[float, float]:
-    """Phase and frequency of a state after some seconds, as `transition` moves it, without a matrix.
-
-    The clock asks for this several times at every look, and a 3 by 3 matrix costs more to make than to reckon without.
-    """
-    phase, frequency, drift = state.tolist()
-    to_frequency = DRIFT_MEMORY_S * (1.0 - math.exp(-seconds / DRIFT_MEMORY_S))
-    to_phase = DRIFT_MEMORY_S * (seconds - to_frequency)
-    return phase + seconds * frequency + to_phase * drift, frequency + to_frequency * drift
-
-
-def phase_variance(covariance: FloatArray, seconds: float, drift_ppb_per_s: float) -> float:
-    """Variance of the phase after some seconds: the first element of what `transition` makes of a covariance."""
-    if abs(seconds) > 1.0:
-        step, noise = transition(seconds, drift_ppb_per_s)
-        return float(step[0] @ covariance @ step[0] + noise[0, 0])
-    (pp, pf, pd), (_, ff, fd), (_, _, dd) = covariance.tolist()
-    t, h = seconds, abs(seconds)
-    d = DRIFT_MEMORY_S * (t - DRIFT_MEMORY_S * (1.0 - math.exp(-t / DRIFT_MEMORY_S)))
-    carried: float = pp + t * (2 * pf + t * ff) + d * (2 * pd + 2 * t * fd + d * dd)
-    walked = 2 * drift_ppb_per_s**2 / DRIFT_MEMORY_S * h**5 / 20 + FREQUENCY_WALK_PPB**2 * h**3 / 3
-    return carried + walked + PHASE_WALK_NS**2 * h
-
-
-def _drift_terms(t: float) -> FloatArray:
-    """The transition alone: what a decaying drift does to frequency and phase."""
-    kept = math.exp(-t / DRIFT_MEMORY_S)
+def _drift_terms(seconds: float) -> tuple[float, float, float]:
+    """e, g and k of the transition: what a drift does to phase and frequency, and what is left of it."""
+    kept = math.exp(-seconds / DRIFT_MEMORY_S)
     to_frequency = DRIFT_MEMORY_S * (1.0 - kept)
-    return np.array([[1.0, t, DRIFT_MEMORY_S * (t - to_frequency)], [0.0, 1.0, to_frequency], [0.0, 0.0, kept]])
+    return DRIFT_MEMORY_S * (seconds - to_frequency), to_frequency, kept

@@ -10,7 +10,7 @@ holds for samples on no exponential, of which one may be spoiled.
 
 The fit is the method of Gauss and Newton. It needs of the Jacobian only sums of products, and in most of them only the
 few samples on the slope have a part: before the edge no derivative but that by the base differs from zero, and well
-after it the curve is the plateau. So plain numbers, ten samples and a matrix of 3 by 3 do at a fraction of the cost
+after it the curve is the plateau. So plain numbers, a dozen samples and a matrix of 3 by 3 do at a fraction of the cost
 what arrays would. The first guess is mostly within 1e-3 scans, from where one round is enough.
 """
 

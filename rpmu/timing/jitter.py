@@ -11,9 +11,9 @@ the answer is made larger, because too small a scatter would be a lie.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right, insort
 from collections import deque
-from collections.abc import Sequence
-from statistics import fmean, median
+from itertools import islice
 
 from rpmu.timing.start import SECOND_NS, Candidate
 
@@ -43,7 +43,8 @@ class JitterEstimate:
         self.sigma_ns = START_NS
         self.count = 0
         self._edges: deque[Candidate] = deque(maxlen=4)
-        self._window: deque[float] = deque(maxlen=WINDOW)
+        self._window: deque[float] = deque()  # squares of the third differences, as variances of one edge
+        self._ordered: list[float] = []  # the same by size: to sort them anew with every edge would cost a frame
 
     def forget_edges(self) -> None:
         """Scans are counted anew: what comes makes no difference with edges before; what was learned stays."""
@@ -60,16 +61,25 @@ class JitterEstimate:
         if abs(difference) > CREDIBLE_NS:
             return
         self.count += 1
-        self._window.append(difference**2 / DIFFERENCE_VARIANCE)
+        self._take(difference**2 / DIFFERENCE_VARIANCE)
         count = len(self._window)
         if count < FEWEST:
             return
-        recent = list(self._window)[-RECENT:]
-        variance = max(_variance(self._window), _variance(recent) / WORSE)
+        recent = sorted(islice(reversed(self._window), RECENT))
+        variance = max(_variance(self._ordered), _variance(recent) / WORSE)
         self.sigma_ns = max(math.sqrt(variance * (1.0 + 12.0 / count + 250.0 / count**2)), FLOOR_NS)
 
+    def _take(self, square: float) -> None:
+        self._window.append(square)
+        insort(self._ordered, square)
+        if len(self._window) > WINDOW:
+            del self._ordered[bisect_left(self._ordered, self._window.popleft())]
 
-def _variance(squares: Sequence[float]) -> float:
-    """Of one edge, from squares that have it as their mean, but for outliers."""
-    cut = CUT * median(squares) / MEDIAN_OF_CHI2
-    return fmean(min(square, cut) for square in squares) / CUT_LOSS
+
+def _variance(squares: list[float]) -> float:
+    """Of one edge, from squares, in order, that have it as their mean, but for outliers."""
+    middle = len(squares) // 2
+    median = squares[middle] if len(squares) % 2 else (squares[middle - 1] + squares[middle]) / 2
+    cut = CUT * median / MEDIAN_OF_CHI2
+    below = bisect_right(squares, cut)
+    return (sum(squares[:below]) + (len(squares) - below) * cut) / (len(squares) * CUT_LOSS)

@@ -10,13 +10,14 @@ from collections import deque
 from dataclasses import dataclass
 
 from rpmu.timing.settings import TimingSettings
+from rpmu.values import value
 
 SECOND_NS = 1_000_000_000
 CANDIDATES = 12
 LINE_TOLERANCE_NS = 5_000.0  # how well three edges lie on a line, whatever the receiver's jitter
 
 
-@dataclass(frozen=True)
+@value
 class Candidate:
     """An edge, in scans, with its standard uncertainty in ns."""
 
