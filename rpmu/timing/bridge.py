@@ -76,6 +76,8 @@ class CounterBridge:
         """
         late = counter * self._denominator - scan * self._numerator
         if epoch == self.epoch:
+            if self._constant <= late <= self._most and not self._improving:
+                return None  # as nearly always: nothing new
             self._take(late)
             return self._better() if self._improving else None
         first, before, (late_before, variance) = self.epoch is None, self._constant, self._lateness()

@@ -7,10 +7,11 @@ they take is not a standard deviation: it is what the error is not expected to e
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 
 MSG_TQ_LOCKED = 0x0
 MSG_TQ_FAULT = 0xF
-PMU_TQ_UNKNOWN = 7
+PMU_TQ_BELOW_NS = (1e2, 1e3, 1e4, 1e5, 1e6, 1e7)  # of codes 1 to 6
 
 
 def message_time_quality(locked: bool, bound_ns: float) -> int:
@@ -57,10 +58,7 @@ def pmu_time_quality(bound_ns: float) -> int:
 
     Code 0, "not used", is for frames of the 2005 edition and never returned.
     """
-    for code in range(1, 7):
-        if bound_ns < 10.0 ** (code + 1):
-            return code
-    return PMU_TQ_UNKNOWN
+    return 1 + bisect_right(PMU_TQ_BELOW_NS, bound_ns)  # which takes NaN for larger than all
 
 
 def unlocked_time(seconds: float) -> int:

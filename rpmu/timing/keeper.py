@@ -12,8 +12,7 @@ straight through a leap second, which only `report_time` shows.
 from __future__ import annotations
 
 import math
-from collections import deque
-from dataclasses import replace
+from collections import Counter, deque
 
 from rpmu.acquire.blocks import AcquisitionInfo, PpsEvent, SampleBlock
 from rpmu.timing.axis import AxisMove
@@ -52,6 +51,7 @@ class TimeKeeper:
         settings = settings or TimingSettings()
         self._settings = settings
         self._rate_hz = float(info.scan_rate_hz)
+        self._look_scans = self._rate_hz / LOOKS_PER_S
         self._fitter = EdgeFitter(settings.pps_tau_s * self._rate_hz, settings.pps_tau_tolerance)
         self._bridge = CounterBridge(info)
         self._clock = ClockFilter(self._rate_hz, settings)
@@ -60,7 +60,8 @@ class TimeKeeper:
         self._namer = SecondNamer(settings, leaps or LeapSchedule())
         self._quality = Quality(settings, self._rate_hz)
         self._residuals: deque[float] = deque(maxlen=RESIDUALS)
-        self._counters = TimeCounters()
+        self._counts: Counter[str] = Counter()  # fields of TimeCounters
+        self._delay_ns = round(settings.pps_delay_ns)
         self._chosen_input_s: float | None = None  # when the chosen PPS input, or at first any, gave an edge
         self._other_input_ns = math.nan
         self._scan = 0
@@ -77,9 +78,11 @@ class TimeKeeper:
 
     def feed_block(self, block: SampleBlock) -> None:
         """Take in that scans have passed, and whether the ADC was restarted."""
-        self._see(block.epoch, block.first_scan, block.counter)
-        self._advance(block.first_scan)
-        if self._scan - self._looked_scan > self._rate_hz / LOOKS_PER_S:
+        scan = block.first_scan
+        self._see(block.epoch, scan, block.counter)
+        if scan > self._scan:
+            self._scan = scan
+        if self._scan - self._looked_scan > self._look_scans:
             self._look()
 
     def feed_nmea(self, data: bytes, at_scan: int) -> None:
@@ -94,9 +97,13 @@ class TimeKeeper:
             return
         self._advance(at_scan)
         sentences = self._nmea.feed(data, at_scan)
+        if not sentences:
+            return
+        self._status, before = None, self._heard()
         for sentence in sentences:
             self._take_sentence(sentence)
-        if sentences:
+        if self._heard() != before:
+            self._stamp = None
             self._look()
 
     def feed_event(self, event: PpsEvent) -> None:
@@ -132,6 +139,7 @@ class TimeKeeper:
         """Take in a list of leap seconds that is newer than the one before."""
         second = self._map.utc_ns_at(self._scan) // SECOND_NS if self._map else 0
         self._namer.leaps.learn(leaps, self._namer.leaps.state(second).soc)
+        self._stamp = None
         self._look()
 
     # ---- what comes out ----
@@ -176,8 +184,8 @@ class TimeKeeper:
             last_step_ns=self._quality.last_step_ns,
             other_input_ns=self._other_input_ns,
             rollovers=self._namer.rollovers,
-            counters=replace(
-                self._counters,
+            counters=TimeCounters(
+                **self._counts,
                 resyncs=self._quality.resyncs,
                 epochs=self._bridge.epochs,
                 nmea_good=dict(self._nmea.good),
@@ -212,7 +220,7 @@ class TimeKeeper:
         return self._scan / self._rate_hz
 
     def _count(self, name: str, by: int = 1) -> None:
-        self._counters = replace(self._counters, **{name: getattr(self._counters, name) + by})
+        self._counts[name] += by
 
     def _advance(self, scan: int) -> None:
         self._scan = max(self._scan, scan)
@@ -231,6 +239,7 @@ class TimeKeeper:
         """All that is remembered by scans or by their seconds moves to the new axis."""
         self._count("carried")
         self._rate_hz, self._scan = move.rate_hz, move.scan
+        self._look_scans = self._rate_hz / LOOKS_PER_S
         self._clock.move(move)
         self._fitter.rescale(move.rate_hz / move.before_hz)
         self._quality.move(move)
@@ -298,17 +307,25 @@ class TimeKeeper:
         correction_s = self._namer.hear(sentence.time, self._clock.local_ns(sentence.scan), self._now_s)
         self._quality.stepped(float(correction_s * SECOND_NS), self._scan)
 
+    def _heard(self) -> tuple[object, ...]:
+        """All that sentences can change of what map, state and codes follow from; most of them change nothing."""
+        receiver, namer = self._receiver, self._namer
+        sigma_ns = receiver.pps_sigma_ns(self._settings.receiver_sigma_ns)
+        steps, leaps = self._quality.resyncs, namer.leaps.leaps
+        return receiver.fix, sigma_ns, self._no_voucher(), namer.name, namer.trust, steps, leaps
+
     def _since_edge_s(self) -> float:
         return self._clock.seconds_since_edge(self._scan) if self._clock.running else math.inf
 
     def _look(self) -> None:
         """Let map, state and codes follow from all that is known."""
-        self._looked_scan, self._status, self._stamp = self._scan, None, None
+        self._looked_scan, self._status = self._scan, None
+        running, codes = self._clock.running, self._quality.codes
         line = self._clock.local_map(self._scan, self._receiver.pps_sigma_ns(self._settings.receiver_sigma_ns))
-        trust = self._namer.trust_at(self._clock.local_ns(self._scan)) if self._clock.running else self._namer.trust
+        trust = self._namer.trust_at(line.time0_ns) if running else self._namer.trust
         evidence = Evidence(
-            edges=self._counters.edges,
-            running=self._clock.running,
+            edges=self._counts["edges"],
+            running=running,
             accepted=self._clock.accepted,
             seconds_since_edge=self._since_edge_s(),
             bound_ns=BOUND_SIGMAS * line.sigma_ns,
@@ -317,11 +334,13 @@ class TimeKeeper:
             seconds_since_step=self._quality.seconds_since_step(self._scan),
         )
         self._quality.look(evidence, self._scan)
+        if self._quality.codes is not codes:
+            self._stamp = None
         locked = self._quality.state is LockState.LOCKED
         self._facts = TimeFacts(self._fix > 0, evidence.seconds_since_edge < PPS_PRESENT_S, locked)
-        if self._clock.running and self._namer.name is not None:
-            offset_ns = self._namer.name * SECOND_NS + round(self._settings.pps_delay_ns)
-            self._map = replace(line, time0_ns=line.time0_ns + offset_ns)
+        if running and self._namer.name is not None:
+            time0_ns = line.time0_ns + self._namer.name * SECOND_NS + self._delay_ns
+            self._map = TimeMap(line.index0, time0_ns, line.ns_per_index, line.sigma_ns)
 
     def _leap_word(self) -> str:
         return self._namer.leaps.word(self._map.utc_ns_at(self._scan) // SECOND_NS) if self._map else "none"

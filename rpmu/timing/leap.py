@@ -9,18 +9,20 @@ that does not occur.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from rpmu.errors import InputError
+from rpmu.values import value
 
 NTP_TO_UNIX_S = 2_208_988_800  # 1900-01-01 to 1970-01-01
 DAY_S = 86_400
 PENDING_S = 59  # set at most 60 s and at least 1 s before; the margin covers reports in flight
 OCCURRED_S = DAY_S
 PASSING_S = 2  # a leap second so near is already counted
-REMEMBERED = 8  # seconds
 
 
 @dataclass(frozen=True, order=True)
@@ -40,7 +42,7 @@ class LeapSecond:
             raise InputError(f"leap second {self.midnight} {self.step:+d}: must be +1 or -1 at a midnight UTC")
 
 
-@dataclass(frozen=True)
+@value
 class LeapState:
     """SOC and leap bits of one instant.
 
@@ -79,6 +81,20 @@ class LeapState:
         return self.delete << 6 | self.occurred << 5 | self.pending << 4
 
 
+class _Turn(NamedTuple):
+    """A leap second on the continuous scale.
+
+    Attributes:
+        after: the first second after it, whose UTC is midnight.
+        offset: UTC minus the continuous scale from there on, s.
+        delete: the direction.
+    """
+
+    after: int
+    offset: int
+    delete: bool
+
+
 @dataclass
 class LeapSchedule:
     """The known leap seconds, and the continuous scale that they bend into UTC.
@@ -92,8 +108,9 @@ class LeapSchedule:
     leaps: tuple[LeapSecond, ...] = ()
     origin: int = 0
     expires: int = 0
-    _memory: dict[int, LeapState] = field(default_factory=dict, repr=False, compare=False)
-    _memory_of: tuple[int, tuple[LeapSecond, ...]] = field(default=(0, ()), repr=False, compare=False)
+    _afters: list[int] = field(default_factory=list, repr=False, compare=False)
+    _turns: list[_Turn] = field(default_factory=list, repr=False, compare=False)
+    _turns_of: tuple[int, tuple[LeapSecond, ...]] = field(default=(0, ()), repr=False, compare=False)
 
     def add(self, leap: LeapSecond) -> None:
         """Take note of one more leap second; a known one changes nothing."""
@@ -129,27 +146,27 @@ class LeapSchedule:
         return midnight < self.expires or any(leap.midnight == midnight for leap in self.leaps)
 
     def state(self, second: int) -> LeapState:
-        """SOC and leap bits of a second of the continuous scale; many ask for the same few."""
-        if self._memory_of != (self.origin, self.leaps) or len(self._memory) >= REMEMBERED:
-            self._memory, self._memory_of = {}, (self.origin, self.leaps)
-        state = self._memory.get(second)
-        if state is None:
-            state = self._memory[second] = self._state(second)
-        return state
+        """SOC and leap bits of a second of the continuous scale."""
+        if self._turns_of != (self.origin, self.leaps):
+            self._turns, self._turns_of = self._find_turns(), (self.origin, self.leaps)
+            self._afters = [turn.after for turn in self._turns]
+        turns = self._turns
+        coming = bisect_right(self._afters, second)
+        offset = turns[coming - 1].offset if coming else 0
+        if coming < len(turns) and turns[coming].after - PENDING_S - 1 <= second:
+            return LeapState(second + offset, pending=True, delete=turns[coming].delete)
+        if coming and second < turns[coming - 1].after + OCCURRED_S:
+            return LeapState(second + offset, occurred=True, delete=turns[coming - 1].delete)
+        return LeapState(second + offset)
 
-    def _state(self, second: int) -> LeapState:
-        offset = 0
-        state = LeapState(second)
+    def _find_turns(self) -> list[_Turn]:
+        turns, offset = [], 0
         for leap in self.leaps:
-            # First second after the leap second on the continuous scale, whose UTC is `midnight`.
-            after = leap.midnight + leap.step - offset if leap.midnight > self.origin else leap.midnight - offset
-            if leap.midnight > self.origin and second >= after:
-                offset -= leap.step
-            if after <= second < after + OCCURRED_S:
-                state = LeapState(0, occurred=True, delete=leap.step < 0)
-            elif after - PENDING_S - 1 <= second < after:
-                state = LeapState(0, pending=True, delete=leap.step < 0)
-        return LeapState(second + offset, state.pending, state.occurred, state.delete)
+            counts = leap.midnight > self.origin
+            after = leap.midnight - offset + (leap.step if counts else 0)
+            offset -= leap.step if counts else 0
+            turns.append(_Turn(after, offset, leap.step < 0))
+        return turns
 
     def word(self, second: int) -> str:
         """What there is of a leap second at a second of the continuous scale, in words."""
@@ -164,7 +181,11 @@ class LeapSchedule:
             utc: Unix count, as POSIX counts it (23:59:60 as the following 00:00:00).
             leap_second: it is 23:59:60 itself.
         """
-        passed = sum(leap.step for leap in self.leaps if self.origin < leap.midnight <= utc)
+        passed = 0
+        for leap in reversed(self.leaps):
+            if leap.midnight <= self.origin:
+                break
+            passed += leap.step if leap.midnight <= utc else 0
         return utc + passed - leap_second
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache, reduce
 from operator import xor
@@ -21,6 +20,7 @@ from typing import Any
 import pynmea2
 
 from rpmu.timing.axis import AxisMove
+from rpmu.values import value
 
 LONGEST_SENTENCE = 300  # NMEA allows 82; $PMTKCHN of a real receiver has 200
 ROLLOVER_S = 1024 * 7 * 86_400
@@ -30,9 +30,10 @@ FIX_QUALITIES = frozenset({1, 2, 3, 4, 5, 9})  # GGA: autonomous, differential, 
 _SENTENCE = re.compile(rb"([A-Z][0-9A-Z]{2,9}(?:,[ -)+-~]*)?)\*([0-9A-Fa-f]{2}) *")
 _BINARY = re.compile(rb"[^ -~]")
 _CLOCK = re.compile(r"(\d\d)(\d\d)(\d\d)(?:\.(\d{1,9}))?")
+_DECIMAL = re.compile(r"\d{1,6}(\.\d{0,9})?")
 
 
-@dataclass(frozen=True)
+@value
 class NmeaTime:
     """A UTC instant of a sentence.
 
@@ -49,7 +50,7 @@ class NmeaTime:
     rollovers: int = 0
 
 
-@dataclass(frozen=True)
+@value
 class Sentence:
     """One sentence with a right checksum.
 
@@ -199,21 +200,31 @@ def parse(body: str, scan: int, not_before: int = 0) -> Sentence:
     if address.startswith("P"):
         return Sentence(address, "P", scan, tuple(fields), **(_pubx(fields) if address == "PUBX" else {}))
     talker, kind = address[:-3], address[-3:]
-    reader = {"RMC": _rmc, "GGA": _gga, "GSA": _gsa, "ZDA": _zda}.get(kind)
-    found = reader(_named(address, fields), not_before) if reader and len(talker) == 2 else {}
+    reader = _READERS.get(kind)
+    found = reader(_Fields(address, fields), not_before) if reader and len(talker) == 2 else {}
     return Sentence(kind, talker, scan, tuple(fields), **found)
 
 
-def _named(address: str, fields: list[str]) -> dict[str, str]:
-    """The raw fields under the names that pynmea2 gives them, or "field11" and so on; missing ones are empty."""
-    names = list(_field_names(address))
-    names += [f"field{i}" for i in range(len(names), len(fields))]
-    return dict.fromkeys(names, "") | dict(zip(names, fields, strict=False))
+class _Fields:
+    """The raw fields of a sentence by the names that pynmea2 gives them; empty ones and missing ones alike are ""."""
+
+    def __init__(self, address: str, fields: list[str]) -> None:
+        """Raises ValueError if pynmea2 knows no such sentence."""
+        self._places, self._fields = _places(address), fields
+
+    def __getitem__(self, name: str) -> str:
+        place = self._places[name]
+        return self._fields[place] if place < len(self._fields) else ""
+
+    def behind(self, name: str) -> str:
+        """The field after a named one."""
+        place = self._places[name] + 1
+        return self._fields[place] if place < len(self._fields) else ""
 
 
 @lru_cache(maxsize=32)
-def _field_names(address: str) -> tuple[str, ...]:
-    """What pynmea2 calls the fields of such a sentence: the same for every one, and dear to ask for.
+def _places(address: str) -> dict[str, int]:
+    """Where the fields are that pynmea2 names in such a sentence: the same for every one, and dear to ask for.
 
     Raises:
         ValueError: it knows no such sentence.
@@ -222,13 +233,13 @@ def _field_names(address: str) -> tuple[str, ...]:
         message = pynmea2.parse(f"${address},", check=False)
     except pynmea2.ParseError as error:
         raise ValueError(str(error)) from None
-    return tuple(field[1] for field in message.fields)
+    return {field[1]: place for place, field in enumerate(message.fields)}
 
 
-def _rmc(raw: dict[str, str], not_before: int) -> dict[str, Any]:
+def _rmc(raw: _Fields, not_before: int) -> dict[str, Any]:
     if raw["status"] not in ("A", "V"):
         raise ValueError(f"status is {raw['status']!r}, not A or V")
-    mode = raw.get("mode_indicator") or raw.get("field11", "")  # pynmea2 1.15 has no name for it
+    mode = raw.behind("mag_var_dir")  # pynmea2 1.15 has no name for it
     valid = raw["status"] == "A" and mode not in MODES_WITHOUT_FIX
     time = None
     if raw["timestamp"] and raw["datestamp"]:
@@ -239,14 +250,14 @@ def _rmc(raw: dict[str, str], not_before: int) -> dict[str, Any]:
     return {"time": time, "valid": valid, "fix": (2 if mode in ("D", "F", "R", "P") else 1) if valid else 0}
 
 
-def _zda(raw: dict[str, str], not_before: int) -> dict[str, Any]:
+def _zda(raw: _Fields, not_before: int) -> dict[str, Any]:
     if not (raw["timestamp"] and raw["year"] and raw["month"] and raw["day"]):
         return {}
     (day,), (month,), (year,) = _numbers(raw["day"], 2), _numbers(raw["month"], 2), _numbers(raw["year"], 4)
     return {"time": _time(raw["timestamp"], year, month, day, not_before)}
 
 
-def _gga(raw: dict[str, str], _not_before: int) -> dict[str, Any]:
+def _gga(raw: _Fields, _not_before: int) -> dict[str, Any]:
     found: dict[str, Any] = {"satellites": _integer(raw["num_sats"]), "hdop": _decimal(raw["horizontal_dil"])}
     quality = _integer(raw["gps_qual"])
     if quality is not None:  # a GPSDO leaves it empty: then GGA says nothing of the fix
@@ -255,8 +266,11 @@ def _gga(raw: dict[str, str], _not_before: int) -> dict[str, Any]:
     return found
 
 
-def _gsa(raw: dict[str, str], _not_before: int) -> dict[str, Any]:
+def _gsa(raw: _Fields, _not_before: int) -> dict[str, Any]:
     return {"dimensions": _integer(raw["mode_fix_type"]), "hdop": _decimal(raw["hdop"])}
+
+
+_READERS = {"RMC": _rmc, "GGA": _gga, "GSA": _gsa, "ZDA": _zda}
 
 
 def _pubx(fields: list[str]) -> dict[str, Any]:
@@ -289,7 +303,7 @@ def _integer(text: str) -> int | None:
 def _decimal(text: str) -> float | None:
     if not text:
         return None
-    if not re.fullmatch(r"\d{1,6}(\.\d{0,9})?", text):
+    if not _DECIMAL.fullmatch(text):
         raise ValueError(f"{text!r} is not a positive decimal number")
     return float(text)
 
@@ -299,11 +313,12 @@ def _time(clock: str, year: int, month: int, day: int, not_before: int) -> NmeaT
     match = _CLOCK.fullmatch(clock)
     if match is None:
         raise ValueError(f"{clock!r} is not hhmmss.sss")
-    hour, minute, second = int(match[1]), int(match[2]), int(match[3])
+    digits = match.groups("")
+    hour, minute, second = int(digits[0]), int(digits[1]), int(digits[2])
     leap_second = (hour, minute, second) == (23, 59, 60)
     if hour > 23 or minute > 59 or (second > 59 and not leap_second):
         raise ValueError(f"{clock!r} is no time of day")
     days = date(year, month, day).toordinal() - UNIX_EPOCH_ORDINAL
     unix = days * 86_400 + hour * 3600 + minute * 60 + second
     rollovers = max(0, -((unix - not_before) // ROLLOVER_S))
-    return NmeaTime(unix + rollovers * ROLLOVER_S, int((match[4] or "").ljust(9, "0")), leap_second, rollovers)
+    return NmeaTime(unix + rollovers * ROLLOVER_S, int(digits[3].ljust(9, "0")), leap_second, rollovers)

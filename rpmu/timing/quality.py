@@ -19,7 +19,7 @@ class Quality:
 
     Attributes:
         bound_ns: what the time error is not expected to exceed; infinite if unknown.
-        codes: for a report now.
+        codes: for a report now; the same object until they change.
         resyncs: corrections of the time that were flagged.
         last_step_ns: the last of them.
     """
@@ -36,7 +36,7 @@ class Quality:
         self.resyncs = 0
         self.last_step_ns = 0.0
         self.bound_ns = math.inf
-        self._judge_codes(math.inf)
+        self.codes = self._codes_after(math.inf)
 
     @property
     def state(self) -> LockState:
@@ -78,7 +78,9 @@ class Quality:
         self._machine.look(evidence)
         if self.state is LockState.LOCKED:
             self._locked_scan = scan - round(evidence.seconds_since_edge * self._rate_hz)
-        self._judge_codes(self.seconds_since_lock(scan))
+        codes = self._codes_after(self.seconds_since_lock(scan))
+        if codes != self.codes:
+            self.codes = codes
 
     def move(self, move: AxisMove) -> None:
         """The scans of a new run count."""
@@ -90,7 +92,8 @@ class Quality:
     def _since(self, then: int | None, scan: int) -> float:
         return math.inf if then is None else (scan - then) / self._rate_hz
 
-    def _judge_codes(self, unlocked_s: float) -> None:
+    def _codes_after(self, unlocked_s: float) -> TimeCodes:
+        """Codes now, so long after the last edge in lock."""
         locked = self.state is LockState.LOCKED
         msg_tq = message_time_quality(locked, self.bound_ns)
-        self.codes = TimeCodes(msg_tq, pmu_time_quality(self.bound_ns), unlocked_time(unlocked_s), locked)
+        return TimeCodes(msg_tq, pmu_time_quality(self.bound_ns), unlocked_time(unlocked_s), locked)
