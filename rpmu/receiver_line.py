@@ -13,7 +13,9 @@ from rpmu.timing.receiver_setup import ReceiverSetup, ReceiverStatus
 
 log = logging.getLogger(__name__)
 
-LOOK_S = 0.02  # between two looks at the port: a sentence is placed by the second, and a look costs as much as a frame
+# Between two looks at the port. A sentence is placed by the second, and the kernel keeps a third of a second at the
+# highest speed; the time that stands still between two looks must be short beside the tenth that naming.py allows.
+LOOK_S = 0.05
 
 
 class ReceiverLine:

@@ -55,6 +55,8 @@ class SerialGpsPort:
                 "(gpsd, a console) has it open"
             ) from error
         self._descriptor: int = self._serial.fileno()
+        self._ready = select.poll()
+        self._ready.register(self._descriptor, select.POLLIN)
 
     def read(self) -> bytes:
         """All bytes that have arrived since the last call; empty if none.
@@ -63,7 +65,7 @@ class SerialGpsPort:
             HardwareError: the device went away.
         """
         # pyserial's own read would prepare timeouts and look twice: five times the cost, a hundred times a second.
-        if not select.select((self._descriptor,), (), (), 0)[0]:
+        if not self._ready.poll(0):
             return b""
         try:
             data = os.read(self._descriptor, 4096)

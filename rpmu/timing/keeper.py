@@ -337,7 +337,9 @@ class TimeKeeper:
         if self._quality.codes is not codes:
             self._stamp = None
         locked = self._quality.state is LockState.LOCKED
-        self._facts = TimeFacts(self._fix > 0, evidence.seconds_since_edge < PPS_PRESENT_S, locked)
+        facts = TimeFacts(self._fix > 0, evidence.seconds_since_edge < PPS_PRESENT_S, locked)
+        if facts != self._facts:  # what follows is put together anew only for a new object
+            self._facts = facts
         if running and self._namer.name is not None:
             time0_ns = line.time0_ns + self._namer.name * SECOND_NS + self._delay_ns
             self._map = TimeMap(line.index0, time0_ns, line.ns_per_index, line.sigma_ns)

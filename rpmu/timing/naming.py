@@ -116,6 +116,8 @@ class SecondNamer:
         self._disputed_since_s: float | None = None
         self._leaps_known_s: float | None = None  # since when the receiver says that it has them from the sky
         self._agreed_utc = 0  # the latest second that the receiver and we named alike
+        self._asked: tuple[object, ...] = ()  # of `trust_at`, which is asked several times a second
+        self._answer = Trust.UNNAMED
         self._repeated = False  # the receiver just gave a second the name of the one before
 
     def shift(self, seconds: float) -> None:
@@ -130,10 +132,13 @@ class SecondNamer:
         """How far to believe the name at a local time: a leap second may come without a word of the receiver."""
         if self.trust is not Trust.TRUSTED or self.name is None:
             return self.trust
-        soon = self.leaps.state((local_ns + LEAP_EARLY_NS) // SECOND_NS + self.name).soc
-        midnight = _month_start(soon)
-        open_ = self._agreed_utc <= midnight and not self.leaps.speaks_for(midnight)
-        return Trust.LEAP_OPEN if open_ else Trust.TRUSTED
+        soon = (local_ns + LEAP_EARLY_NS) // SECOND_NS + self.name
+        asked = soon, self._agreed_utc, self.leaps.leaps, self.leaps.expires
+        if asked != self._asked:
+            midnight = _month_start(self.leaps.state(soon).soc)
+            open_ = self._agreed_utc <= midnight and not self.leaps.speaks_for(midnight)
+            self._asked, self._answer = asked, Trust.LEAP_OPEN if open_ else Trust.TRUSTED
+        return self._answer
 
     def leaps_known(self, known: bool, now_s: float) -> None:
         """The receiver says whether it has its leap seconds from the sky, or only those of its firmware."""

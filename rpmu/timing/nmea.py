@@ -28,6 +28,7 @@ UNIX_EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 MODES_WITHOUT_FIX = frozenset("NEMS")  # not valid, estimated, manual, simulator: none of them vouches for a PPS
 FIX_QUALITIES = frozenset({1, 2, 3, 4, 5, 9})  # GGA: autonomous, differential, PPS, RTK, float RTK, SBAS
 _SENTENCE = re.compile(rb"([A-Z][0-9A-Z]{2,9}(?:,[ -)+-~]*)?)\*([0-9A-Fa-f]{2}) *")
+_MARKS = re.compile(rb"([$\r\n])")
 _BINARY = re.compile(rb"[^ -~]")
 _CLOCK = re.compile(r"(\d\d)(\d\d)(\d\d)(?:\.(\d{1,9}))?")
 _DECIMAL = re.compile(r"\d{1,6}(\.\d{0,9})?")
@@ -92,7 +93,7 @@ class SentenceSplitter:
 
     def __init__(self) -> None:
         self.bad: Counter[str] = Counter()
-        self._line: bytearray | None = None  # the sentence under way, without its $
+        self._line: bytes | None = None  # the sentence under way, without its $
         self._scan = 0
 
     def feed(self, data: bytes, at_scan: int) -> list[tuple[str, int]]:
@@ -106,18 +107,17 @@ class SentenceSplitter:
             The text of each sentence that became complete, from its address to before the asterisk, and the scan at
             which its first byte came.
         """
-        found: list[tuple[str, int] | None] = []
-        for piece in re.split(rb"([$\r\n])", data):
-            if piece == b"$":
-                found.append(self._finish(joined=True))
-                self._line, self._scan = bytearray(), at_scan
-            elif piece in (b"\r", b"\n"):
-                found.append(self._finish())
-            elif self._line is not None:
-                self._line += piece
-                if len(self._line) > LONGEST_SENTENCE:
-                    self._reject("too long")
-        return [sentence for sentence in found if sentence is not None]
+        found: list[tuple[str, int]] = []
+        pieces = _MARKS.split(data)  # text, mark, text, mark, ..., text
+        self._go_on(pieces[0])
+        for mark, text in zip(pieces[1::2], pieces[2::2], strict=True):
+            begins = mark == b"$"
+            if self._line is not None:
+                self._finish(found, joined=begins)
+            if begins:
+                self._line, self._scan = b"", at_scan
+                self._go_on(text)
+        return found
 
     def move(self, move: AxisMove) -> None:
         """The scans of a new run count."""
@@ -127,21 +127,33 @@ class SentenceSplitter:
         self.bad[reason] += 1
         self._line = None
 
-    def _finish(self, joined: bool = False) -> tuple[str, int] | None:
+    def _go_on(self, text: bytes) -> None:
+        """More of the sentence under way, if there is one."""
+        if self._line is not None:
+            self._line += text
+            if len(self._line) > LONGEST_SENTENCE:
+                self._reject("too long")
+
+    def _finish(self, found: list[tuple[str, int]], joined: bool) -> None:
         """End of the sentence under way: check it."""
-        if self._line is None:
-            return None
-        line, self._line = bytes(self._line), None
-        match = _SENTENCE.fullmatch(line)
-        if match is None:
-            cut = joined or b"*" in line
-            self._reject("binary" if _BINARY.search(line) else "cut" if cut else "no checksum")
-            return None
-        body, checksum = match[1], int(match[2], 16)
-        if reduce(xor, body) != checksum:
-            self._reject("checksum")
-            return None
-        return body.decode("ascii"), self._scan
+        body, wrong = _checked(self._line or b"")
+        self._line = None
+        if body:
+            found.append((body, self._scan))
+        else:
+            self._reject("cut" if joined and wrong == "no checksum" else wrong)
+
+
+# The clock and the dialogue with the receiver read the same sentences, one just after the other.
+@lru_cache(maxsize=4)
+def _checked(line: bytes) -> tuple[str, str]:
+    """What lies between $ and line end: the text before the asterisk, or "" and what is wrong with it."""
+    match = _SENTENCE.fullmatch(line)
+    if match is None:
+        return "", "binary" if _BINARY.search(line) else "cut" if b"*" in line else "no checksum"
+    if reduce(xor, match[1]) != int(match[2], 16):
+        return "", "checksum"
+    return match[1].decode("ascii"), ""
 
 
 class NmeaStream:
@@ -241,20 +253,20 @@ def _rmc(raw: _Fields, not_before: int) -> dict[str, Any]:
         raise ValueError(f"status is {raw['status']!r}, not A or V")
     mode = raw.behind("mag_var_dir")  # pynmea2 1.15 has no name for it
     valid = raw["status"] == "A" and mode not in MODES_WITHOUT_FIX
+    clock, day = raw["timestamp"], raw["datestamp"]
     time = None
-    if raw["timestamp"] and raw["datestamp"]:
-        day, month, year = _numbers(raw["datestamp"], 2, 2, 2)
-        time = _time(raw["timestamp"], year + (1900 if year >= 80 else 2000), month, day, not_before)
+    if clock and day:
+        time = _time(clock, _midnight(day), not_before)
     elif valid:
         raise ValueError("valid, but without time or date")
     return {"time": time, "valid": valid, "fix": (2 if mode in ("D", "F", "R", "P") else 1) if valid else 0}
 
 
 def _zda(raw: _Fields, not_before: int) -> dict[str, Any]:
-    if not (raw["timestamp"] and raw["year"] and raw["month"] and raw["day"]):
+    clock, day, month, year = raw["timestamp"], raw["day"], raw["month"], raw["year"]
+    if not (clock and day and month and year):
         return {}
-    (day,), (month,), (year,) = _numbers(raw["day"], 2), _numbers(raw["month"], 2), _numbers(raw["year"], 4)
-    return {"time": _time(raw["timestamp"], year, month, day, not_before)}
+    return {"time": _time(clock, _midnight(day, month, year), not_before)}
 
 
 def _gga(raw: _Fields, _not_before: int) -> dict[str, Any]:
@@ -308,17 +320,26 @@ def _decimal(text: str) -> float | None:
     return float(text)
 
 
-def _time(clock: str, year: int, month: int, day: int, not_before: int) -> NmeaTime:
-    """UTC from a sentence's clock and date; `date` refuses the impossible ones."""
+@lru_cache(maxsize=4)
+def _midnight(*day: str) -> int:
+    """Unix count at the beginning of a day, ("ddmmyy",) or ("dd", "mm", "yyyy"); most sentences name the same one."""
+    if len(day) == 1:
+        of_month, month, year = _numbers(day[0], 2, 2, 2)
+        year += 1900 if year >= 80 else 2000
+    else:
+        (of_month,), (month,), (year,) = _numbers(day[0], 2), _numbers(day[1], 2), _numbers(day[2], 4)
+    return (date(year, month, of_month).toordinal() - UNIX_EPOCH_ORDINAL) * 86_400  # `date` refuses impossible ones
+
+
+def _time(clock: str, midnight: int, not_before: int) -> NmeaTime:
+    """UTC from a sentence's clock and the beginning of its day."""
     match = _CLOCK.fullmatch(clock)
     if match is None:
         raise ValueError(f"{clock!r} is not hhmmss.sss")
-    digits = match.groups("")
-    hour, minute, second = int(digits[0]), int(digits[1]), int(digits[2])
-    leap_second = (hour, minute, second) == (23, 59, 60)
+    hour, minute, second = int(match[1]), int(match[2]), int(match[3])
+    leap_second = second == 60 and minute == 59 and hour == 23
     if hour > 23 or minute > 59 or (second > 59 and not leap_second):
         raise ValueError(f"{clock!r} is no time of day")
-    days = date(year, month, day).toordinal() - UNIX_EPOCH_ORDINAL
-    unix = days * 86_400 + hour * 3600 + minute * 60 + second
+    unix = midnight + hour * 3600 + minute * 60 + second
     rollovers = max(0, -((unix - not_before) // ROLLOVER_S))
-    return NmeaTime(unix + rollovers * ROLLOVER_S, int(digits[3].ljust(9, "0")), leap_second, rollovers)
+    return NmeaTime(unix + rollovers * ROLLOVER_S, int((match[4] or "0").ljust(9, "0")), leap_second, rollovers)
