@@ -16,7 +16,8 @@ from collections import Counter, deque
 
 from rpmu.acquire.blocks import AcquisitionInfo, PpsEvent, SampleBlock
 from rpmu.timing.axis import AxisMove
-from rpmu.timing.bridge import CounterBridge
+from rpmu.timing.bridge import Shift
+from rpmu.timing.carried import CarriedTime
 from rpmu.timing.clock import ClockFilter, Outcome, Verdict
 from rpmu.timing.edge import BadEdgeError, Edge, EdgeFitter
 from rpmu.timing.leap import LeapSchedule
@@ -35,7 +36,7 @@ STAND_IN_S = 1.5  # the second PPS input takes over after one missing edge of th
 LOOKS_PER_S = 5  # map, state and codes follow what comes in at once, and the mere passing of time this often
 
 
-class TimeKeeper:
+class TimeKeeper(CarriedTime):
     """Time from a GPS receiver, for one run of the acquisition (from START to the next) or, with `resume`, several."""
 
     def __init__(
@@ -48,31 +49,30 @@ class TimeKeeper:
             settings: limits and constants; the defaults if not given.
             leaps: known leap seconds (`leap.parse_leap_file`); none if not given.
         """
+        super().__init__(info, leaps)
         settings = settings or TimingSettings()
         self._settings = settings
         self._rate_hz = float(info.scan_rate_hz)
         self._look_scans = self._rate_hz / LOOKS_PER_S
         self._fitter = EdgeFitter(settings.pps_tau_s * self._rate_hz, settings.pps_tau_tolerance)
-        self._bridge = CounterBridge(info)
         self._clock = ClockFilter(self._rate_hz, settings)
         self._nmea = NmeaStream(settings.not_before)
         self._receiver = ReceiverState()
-        self._namer = SecondNamer(settings, leaps or LeapSchedule())
+        self._namer = SecondNamer(settings, self._leaps)
         self._quality = Quality(settings, self._rate_hz)
         self._residuals: deque[float] = deque(maxlen=RESIDUALS)
         self._counts: Counter[str] = Counter()  # fields of TimeCounters
         self._delay_ns = round(settings.pps_delay_ns)
         self._chosen_input_s: float | None = None  # when the chosen PPS input, or at first any, gave an edge
         self._other_input_ns = math.nan
-        self._scan = 0
         self._looked_scan = 0
-        self._next_run: AcquisitionInfo | None = None
         self._held_nmea = b""
         self._map: TimeMap | None = None
         self._status: TimeStatus | None = None
         self._facts = TimeFacts(gps_fix=False, pps_present=False, locked=False)
         self._stamp: ReportTime | None = None  # of the last report: most have their second's,
-        self._stamp_ns = 0  # which begins here
+        self._stamp_ns = 0  # which begins here;
+        self._stamped_by: tuple[object, ...] = ()  # and what it follows from
 
     # ---- what comes in ----
 
@@ -103,7 +103,6 @@ class TimeKeeper:
         for sentence in sentences:
             self._take_sentence(sentence)
         if self._heard() != before:
-            self._stamp = None
             self._look()
 
     def feed_event(self, event: PpsEvent) -> None:
@@ -119,27 +118,6 @@ class TimeKeeper:
             self._count("unvouched")
         else:
             self._take_event(event)
-        self._look()
-
-    def resume(self, info: AcquisitionInfo) -> bool:
-        """The acquisition was started anew, on a counter that ran on: with its first scan, all that is known goes on.
-
-        Args:
-            info: of the new run.
-
-        Returns:
-            False if there is nothing to go on with, because no scan was seen.
-        """
-        if self._bridge.epoch is None:
-            return False
-        self._next_run = info
-        return True
-
-    def learn_leaps(self, leaps: LeapSchedule) -> None:
-        """Take in a list of leap seconds that is newer than the one before."""
-        second = self._map.utc_ns_at(self._scan) // SECOND_NS if self._map else 0
-        self._namer.leaps.learn(leaps, self._namer.leaps.state(second).soc)
-        self._stamp = None
         self._look()
 
     # ---- what comes out ----
@@ -202,7 +180,7 @@ class TimeKeeper:
         stamp = self._stamp
         if stamp is None or not 0 <= utc_ns - self._stamp_ns < SECOND_NS:
             second = utc_ns // SECOND_NS
-            leap = self._namer.leaps.state(second)
+            leap = self._leaps.state(second)
             self._stamp = stamp = ReportTime(leap.soc, leap.bits, self._quality.codes)
             self._stamp_ns = second * SECOND_NS
         return stamp
@@ -225,15 +203,9 @@ class TimeKeeper:
     def _advance(self, scan: int) -> None:
         self._scan = max(self._scan, scan)
 
-    def _see(self, epoch: int, scan: int, counter: int) -> None:
-        """Carry the clock across a restart of the ADC, or to the scans of a new run."""
-        if self._next_run is not None:
-            self._bridge, move = self._bridge.next_run(self._next_run, epoch, scan, counter)
-            self._next_run = None
-            self._move(move)
-        elif (shift := self._bridge.see(epoch, scan, counter)) is not None:
-            self._clock.shift(shift)
-            self._look()
+    def _shift(self, shift: Shift) -> None:
+        self._clock.shift(shift)
+        self._look()
 
     def _move(self, move: AxisMove) -> None:
         """All that is remembered by scans or by their seconds moves to the new axis."""
@@ -311,7 +283,7 @@ class TimeKeeper:
         """All that sentences can change of what map, state and codes follow from; most of them change nothing."""
         receiver, namer = self._receiver, self._namer
         sigma_ns = receiver.pps_sigma_ns(self._settings.receiver_sigma_ns)
-        steps, leaps = self._quality.resyncs, namer.leaps.leaps
+        steps, leaps = self._quality.resyncs, self._leaps.leaps
         return receiver.fix, sigma_ns, self._no_voucher(), namer.name, namer.trust, steps, leaps
 
     def _since_edge_s(self) -> float:
@@ -320,7 +292,7 @@ class TimeKeeper:
     def _look(self) -> None:
         """Let map, state and codes follow from all that is known."""
         self._looked_scan, self._status = self._scan, None
-        running, codes = self._clock.running, self._quality.codes
+        running = self._clock.running
         line = self._clock.local_map(self._scan, self._receiver.pps_sigma_ns(self._settings.receiver_sigma_ns))
         trust = self._namer.trust_at(line.time0_ns) if running else self._namer.trust
         evidence = Evidence(
@@ -334,8 +306,9 @@ class TimeKeeper:
             seconds_since_step=self._quality.seconds_since_step(self._scan),
         )
         self._quality.look(evidence, self._scan)
-        if self._quality.codes is not codes:
-            self._stamp = None
+        stamped_by = self._quality.codes, self._leaps.leaps, self._leaps.origin
+        if stamped_by != self._stamped_by:
+            self._stamp, self._stamped_by = None, stamped_by
         locked = self._quality.state is LockState.LOCKED
         facts = TimeFacts(self._fix > 0, evidence.seconds_since_edge < PPS_PRESENT_S, locked)
         if facts != self._facts:  # what follows is put together anew only for a new object
@@ -345,4 +318,4 @@ class TimeKeeper:
             self._map = TimeMap(line.index0, time0_ns, line.ns_per_index, line.sigma_ns)
 
     def _leap_word(self) -> str:
-        return self._namer.leaps.word(self._map.utc_ns_at(self._scan) // SECOND_NS) if self._map else "none"
+        return self._leaps.word(self._map.utc_ns_at(self._scan) // SECOND_NS) if self._map else "none"

@@ -14,7 +14,8 @@ from dataclasses import replace
 
 from rpmu.acquire.blocks import AcquisitionInfo, PpsEvent, SampleBlock
 from rpmu.timing.axis import AxisMove
-from rpmu.timing.bridge import CounterBridge
+from rpmu.timing.bridge import Shift
+from rpmu.timing.carried import CarriedTime
 from rpmu.timing.chrony import ChronyTracking
 from rpmu.timing.interval import DRIFT_SIGMAS, MOVE_SIGMAS, IntervalClock
 from rpmu.timing.leap import DAY_S, LeapSchedule, LeapSecond
@@ -29,40 +30,25 @@ STALE_S = 120.0  # chronyd is asked about once a minute
 LEAP_MARGIN_S = 3
 
 
-class SystemTimeKeeper:
+class SystemTimeKeeper(CarriedTime):
     """Time from readings of the host clock, for one run of the acquisition or, with `resume`, several."""
 
     def __init__(
         self, info: AcquisitionInfo, settings: TimingSettings | None = None, leaps: LeapSchedule | None = None
     ) -> None:
         """Start cold; arguments as for `TimeKeeper`."""
+        super().__init__(info, leaps)
         self._settings = settings or TimingSettings()
         self._rate_hz = float(info.scan_rate_hz)
         self._nominal_ns = SECOND_NS / self._rate_hz
-        self._bridge = CounterBridge(info)
-        self._leaps = leaps or LeapSchedule()
         self._quality = Quality(self._settings, self._rate_hz)
         self._intervals = IntervalClock(self._nominal_ns, self._settings)
-        self._scan = 0
         self._readings = 0
         self._line: TimeMap | None = None
         self._offset_ppb, self._half_width_ns, self._offset_half_width_ppb = 0.0, math.inf, math.inf
         self._tracking: ChronyTracking | None = None
         self._tracking_scan = 0
         self._carried = 0
-        self._next_run: AcquisitionInfo | None = None
-
-    def resume(self, info: AcquisitionInfo) -> bool:
-        """As `TimeKeeper.resume`."""
-        if self._bridge.epoch is None:
-            return False
-        self._next_run = info
-        return True
-
-    def learn_leaps(self, leaps: LeapSchedule) -> None:
-        """As `TimeKeeper.learn_leaps`."""
-        second = self._line.utc_ns_at(self._scan) // SECOND_NS if self._line else 0
-        self._leaps.learn(leaps, self._leaps.state(second).soc)
 
     def feed_tracking(self, tracking: ChronyTracking, at_scan: int) -> None:
         """Take in what chronyd says, with the newest scan number then."""
@@ -112,19 +98,16 @@ class SystemTimeKeeper:
 
     def feed_block(self, block: SampleBlock) -> None:
         """Take in that scans have passed, and whether the ADC was restarted."""
-        if self._next_run is not None:
-            self._bridge, move = self._bridge.next_run(self._next_run, block.epoch, block.first_scan, block.counter)
-            self._next_run = None
-            self._move(move)
-        else:
-            shift = self._bridge.see(block.epoch, block.first_scan, block.counter)
-            # What is learned of it later is far below what a reading of the host clock can show.
-            if shift is not None and not shift.again and self._line is not None:
-                moved_ns = round(shift.scans * self._line.ns_per_index)
-                self._line = replace(self._line, time0_ns=self._line.time0_ns + moved_ns)
-                self._intervals.clear()
+        self._see(block.epoch, block.first_scan, block.counter)
         self._scan = max(self._scan, block.first_scan)
         self._look()
+
+    def _shift(self, shift: Shift) -> None:
+        """What is learned of a shift later is far below what a reading of the host clock can show."""
+        if not shift.again and self._line is not None:
+            moved_ns = round(shift.scans * self._line.ns_per_index)
+            self._line = replace(self._line, time0_ns=self._line.time0_ns + moved_ns)
+            self._intervals.clear()
 
     def _move(self, move: AxisMove) -> None:
         """All that is remembered by scans moves to the new axis."""
