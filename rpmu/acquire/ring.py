@@ -34,6 +34,7 @@ __all__ = ["RingReader", "RingStatistics"]
 SILENT_S = 0.5  # of waiting without a heartbeat, which beats every millisecond
 RING_WORD = layout.RING_OFFSET // 4
 HEADER_WORDS = layout.BLOCK_HEADER_BYTES // 4
+EVENT_HEAD_WORDS = layout.EVENT_DATA // 4
 EACH = layout.BLOCK_SAMPLES
 STATUS_WORDS = layout.STATUS_BYTES // 4
 SAMPLES_WORD, EPOCH_WORD = layout.STATUS_SAMPLES_WRITTEN // 4, layout.STATUS_EPOCH // 4
@@ -363,23 +364,31 @@ class RingReader:
         if fresh is None:
             return []
         first, copies = fresh
-        records = copies.view(layout.EVENT)[:, 0]
+        # A field of a structured array would cost as much as all words before the samples as a list.
+        heads, samples = copies[:, :EVENT_HEAD_WORDS].tolist(), copies[:, EVENT_HEAD_WORDS:].view(UINT16)
         events = [
-            self._event(record)
-            for number, record in enumerate(records, start=first)
-            if not self._events.misplaces(number, int(record["seq"]))
+            self._event(head, own)
+            for number, (head, own) in enumerate(zip(heads, samples, strict=True), start=first)
+            if not self._events.misplaces(number, head[0])
         ]
         self._counts.events += len(events)
         return events
 
-    def _event(self, record: np.void) -> PpsEvent:
-        scan = nearest(int(record["first_scan"]), self._next_scan)
+    def _event(self, head: list[int], samples: NDArray[np.uint16]) -> PpsEvent:
+        """One event.
+
+        Args:
+            head: its words before the samples, in the order of pru/layout.h.
+            samples: the room for its samples, uint16 [EVENT_SAMPLES].
+        """
+        _, source, epoch, first_scan, counter_before, counter_after, count, crossing = head
+        scan = nearest(first_scan, self._next_scan)
         return PpsEvent(
-            source="pin" if int(record["source"]) == layout.EVENT_SOURCE_PIN else "adc",
-            epoch=int(record["epoch"]),
+            source="pin" if source == layout.EVENT_SOURCE_PIN else "adc",
+            epoch=epoch,
             first_scan=scan,
-            samples=record["data"][: int(record["sample_count"])].astype(np.uint16),
-            crossing=int(record["crossing"]),
-            counter_before=self._clock.place(scan, int(record["counter_before"])),
-            counter_after=self._clock.place(scan, int(record["counter_after"])),
+            samples=samples[:count],
+            crossing=crossing,
+            counter_before=self._clock.place(scan, counter_before),
+            counter_after=self._clock.place(scan, counter_after),
         )

@@ -17,7 +17,7 @@ Words = NDArray[np.uint32]
 
 RESTARTED = "the PRU firmware was restarted while it was being read: restart the acquisition"
 
-_ZERO = np.uint32(0)
+_ZERO = np.zeros((), np.uint32)  # an array, since a scalar would have to be made one for each copy
 
 
 def copy_words(source: Words) -> Words:

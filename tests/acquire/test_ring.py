@@ -448,6 +448,11 @@ def test_header_fields_are_in_the_order_that_the_reader_unpacks():
     names = ("seq", "first_scan", "counter", "epoch", "adc_status", "fifo_high_water", "bad_scans", "lost_scans")
     assert layout.BLOCK_HEADER.names == names
     assert [layout.BLOCK_HEADER.fields[name][1] for name in names] == list(range(0, 32, 4))
+    *names, data = layout.EVENT.names
+    assert names[:4] == ["seq", "source", "epoch", "first_scan"]
+    assert names[4:] == ["counter_before", "counter_after", "sample_count", "crossing"]
+    assert [layout.EVENT.fields[name][1] for name in (*names, data)] == list(range(0, 36, 4))
+    assert layout.EVENT.itemsize == layout.EVENT_DATA + 2 * layout.EVENT_SAMPLES
 
 
 def test_firmware_reloaded_under_the_reader():
