@@ -6,9 +6,12 @@ import argparse
 import asyncio
 import json
 import logging
+from collections.abc import Coroutine
+from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from rpmu import rooms
 from rpmu.acquire.gps_port import SerialGpsPort
@@ -25,7 +28,7 @@ from rpmu.service import Notifier
 from rpmu.status import as_object
 from rpmu.twin.crystal import CrystalSettings
 from rpmu.twin.faults import FAULTS, parse_faults
-from rpmu.twin.pacing import Pacer, next_whole_second_ns, parse_speed
+from rpmu.twin.pacing import MachineClock, Pacer, next_whole_second_ns, parse_speed
 from rpmu.twin.pty_port import PtyPort
 from rpmu.twin.scoreboard import Score, Scoreboard
 from rpmu.twin.stand_in import LOOK_S, StandIn
@@ -81,6 +84,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="no daemon: put the PRU's memory and the receiver's port into FOLDER, for `rpmu run` in another process",
     )
+    parser.add_argument(
+        "--clock",
+        type=Path,
+        metavar="FILE",
+        help="with --stand-in: go by the time of the emulated machine that has this file as a page of its memory, "
+        "and writes milliseconds into the first 32-bit word",
+    )
     parser.add_argument("--status-socket", type=Path, metavar="PATH", help="where `rpmu status` finds it")
     parser.add_argument("--json", action="store_true", help="one JSON object a second instead of a line")
 
@@ -88,6 +98,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run until told to stop."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    if args.clock is not None and args.stand_in is None:
+        raise InputError("--clock goes with --stand-in only: a daemon of its own has the twin's time")
     loaded = _loaded(args)
     config = loaded.config
     speed = parse_speed(args.speed)
@@ -194,21 +206,37 @@ async def _stand_in(
 ) -> int:
     """The hardware alone."""
     # In slow motion the daemon, which waits for a sentence a second, tries other speeds: they must do no harm.
-    line = PtyPort(has_speed=speed >= 1.0)
+    line = PtyPort(has_speed=speed >= 1.0, in_step=False)
     twin = Twin(settings, line)
-    pacer = Pacer(twin, speed)
+    pacer = Pacer(twin, speed, None if args.clock is None else MachineClock(args.clock))
     try:
         stand_in = StandIn(args.stand_in, twin.pruss, line.device)
         Notifier().tell("READY=1")
         print(f"rpmu twin: a board's hardware in {args.stand_in}; outlet: {args.source}", flush=True)
-        while not stop.is_set() and (args.for_s is None or twin.elapsed_s < args.for_s):
-            await pacer.pace(LOOK_S)
-            if event := stand_in.obey():
-                print(f"{_utc(twin.now_ns // NS_PER_S)}  PRU0 {event}", flush=True)
+        # told to stop, it need not wait for a clock that may stand still
+        await _unless(stop, _drive(args, twin, pacer, stand_in))
     finally:
         pacer.close()
         twin.close()
     return 0
+
+
+async def _drive(args: argparse.Namespace, twin: Twin, pacer: Pacer, stand_in: StandIn) -> None:
+    while args.for_s is None or twin.elapsed_s < args.for_s:
+        await pacer.pace(LOOK_S)
+        if event := stand_in.obey():
+            print(f"{_utc(twin.now_ns // NS_PER_S)}  PRU0 {event}", flush=True)
+
+
+async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
+    """Do some work, but end it wherever it is when `stop` is set."""
+    working, told = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    await asyncio.wait((working, told), return_when=asyncio.FIRST_COMPLETED)
+    told.cancel()
+    if not working.done():
+        working.cancel()
+    with suppress(asyncio.CancelledError):
+        await working
 
 
 def _say_hello(args: argparse.Namespace, config: Config, daemon: Daemon, twin: Twin) -> None:

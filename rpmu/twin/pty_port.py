@@ -4,6 +4,8 @@ The terminal is raw, so that nothing is echoed or translated. A pty has no speed
 that the host has set, so that the twin can let bytes of another speed arrive as a UART would read them. Its reader has
 a buffer of 4 kB; when nobody reads, further bytes are lost and counted, as on a UART. The kernel hands bytes over in
 its own time, so `write` waits until they have arrived on the other side: a simulation must not depend on the scheduler.
+Only a reader that stands still meanwhile can be waited for in this way: one in another process may already have taken
+what the twin still looks for.
 """
 
 from __future__ import annotations
@@ -26,14 +28,16 @@ class PtyPort:
 
     Args:
         has_speed: whether bytes are misread at another speed than the receiver's.
+        in_step: whether its reader stands still while the simulation moves.
 
     Attributes:
         device: what the daemon opens.
         lost_bytes: bytes that nobody took.
     """
 
-    def __init__(self, has_speed: bool = True) -> None:
+    def __init__(self, has_speed: bool = True, in_step: bool = True) -> None:
         self._has_speed = has_speed
+        self._in_step = in_step
         self._master, self._slave = os.openpty()  # the slave stays open, so that the line survives a daemon's restart
         tty.setraw(self._slave)
         os.set_blocking(self._master, False)
@@ -59,7 +63,7 @@ class PtyPort:
             sent = 0
         self.lost_bytes += len(data) - sent
         deadline = time.monotonic() + ARRIVAL_S
-        while self._waiting() < before + sent and time.monotonic() < deadline:
+        while self._in_step and self._waiting() < before + sent and time.monotonic() < deadline:
             time.sleep(20e-6)
 
     def _waiting(self) -> int:
