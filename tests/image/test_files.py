@@ -53,6 +53,13 @@ def test_settings_come_before_everything_that_reads_them():
     assert "/etc/rpmu/nftables.conf" in (OWN / "rpmu-firewall.service").read_text()
 
 
+def test_an_interrupted_update_is_undone_before_anything_of_the_package_runs():
+    lines = (OWN / "rpmu-update-recover.service").read_text().splitlines()
+    (before,) = [line for line in lines if line.startswith("Before=")]
+    assert {"rpmu-first-boot.service", "rpmu-config.service", "rpmu.service"} <= set(before.partition("=")[2].split())
+    assert "DefaultDependencies=no" in lines, "else it would wait for what waits for the first boot"
+
+
 def test_dpkg_may_write_only_while_an_update_is_installed():
     for unit in ("rpmu-update@.service", "rpmu-update-recover.service"):
         assert (OWN / unit).is_file()
