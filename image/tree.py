@@ -18,6 +18,7 @@ from image.run import run
 ENABLED = (  # besides what the packages switch on themselves
     "rpmu-first-boot.service",
     "rpmu-flash-emmc.service",
+    "rpmu-grow-data.service",
     "systemd-networkd.service",
     "systemd-resolved.service",
     "rpmu-firewall.service",

@@ -3,7 +3,8 @@
     the table of the eMMC is cleared first and written last: a copy that was interrupted does not start at all
     boot loader, FAT and root are copied block by block (FAT is not mounted, the root is read-only) and read back
     the table gets a signature of its own, and extlinux.conf names it to the kernel
-    the data partition is made anew: rpmu-setup.txt, which is copied, is applied at the first start
+    the data partition is made anew, as large as there is room: rpmu-setup.txt, which is copied, is applied at the first
+    start
 
 The four LEDs run to and fro meanwhile; all four on is done, all four flashing is failed.
 """
@@ -28,6 +29,9 @@ SIGNATURE_AT = 440
 ENTRIES_AT = 446
 EXTLINUX = "/boot/extlinux/extlinux.conf"
 FAT, ROOT, RESERVE, DATA = range(4)
+ALIGN_BYTES = 1 << 20
+MOST_BYTES = 0xFFFFFFFF * SECTOR // ALIGN_BYTES * ALIGN_BYTES  # that an entry of the table can name
+LEAST_DATA_BYTES = 64 << 20
 LEDS = ("heartbeat", "mmc0", "usr2", "usr3")
 
 
@@ -103,24 +107,35 @@ def copy(source: Path, target: Path, signature: str, tick: Callable[[], None]) -
         FlashError: the target is too small, or does not hold what was written.
     """
     old, parts = read_table(source)
-    room = _size(target)
-    needed = parts[DATA].start + parts[DATA].size
-    if room < needed:
-        raise FlashError(f"{target} has {room >> 20} MB, but the image needs {needed >> 20} MB")
+    data = last_part(target, parts[DATA].start)
+    if data.size < LEAST_DATA_BYTES:
+        needed = parts[DATA].start + LEAST_DATA_BYTES
+        raise FlashError(f"{target} has {_size(target) >> 20} MB, but the image needs {needed >> 20} MB")
     _write(target, 0, bytes(SECTOR))
     spans = [Part(SECTOR, parts[FAT].start - SECTOR), parts[FAT], parts[ROOT]]
     for span in spans:
         _copy_span(source, target, span, tick)
     for span in spans:
         _compare_span(source, target, span, tick)
-    for part in (parts[RESERVE], parts[DATA]):
+    for part in (parts[RESERVE], data):
         _write(target, part.start, bytes(min(CHUNK, part.size)))  # what was there is no file system any more
-    _make_data(target, parts[DATA])
+    _make_data(target, data)
     _name_root(target, parts[ROOT], old, signature)
     with source.open("rb") as file:
         table = bytearray(file.read(SECTOR))
     struct.pack_into("<I", table, SIGNATURE_AT, int(signature, 16))
+    put_size(table, data)
     _write(target, 0, bytes(table))
+
+
+def last_part(disk: Path, start: int) -> Part:
+    """The partition that begins at `start` and takes all that a disk has from there."""
+    return Part(start, min((_size(disk) - start) // ALIGN_BYTES * ALIGN_BYTES, MOST_BYTES))
+
+
+def put_size(table: bytearray, data: Part) -> None:
+    """Write the data partition's size into the table's sector."""
+    struct.pack_into("<I", table, ENTRIES_AT + 16 * DATA + 12, data.size // SECTOR)
 
 
 def _size(path: Path) -> int:

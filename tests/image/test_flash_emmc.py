@@ -8,8 +8,8 @@ import subprocess
 import pytest
 
 from image import card
-from image.board import flash_emmc
-from image.board.flash_emmc import FlashError, Lights, check_target, copy, read_table
+from image.board import flash_emmc, grow
+from image.board.flash_emmc import FlashError, Lights, Part, check_target, copy, read_table
 
 PATH = "/usr/sbin:/sbin:/usr/bin:/bin"
 TOOLS = {
@@ -35,6 +35,7 @@ def source(tmp_path, monkeypatch):
     """A small card."""
     monkeypatch.setattr(card, "PARTITIONS", SMALL)
     monkeypatch.setattr(card, "CARD_SIZE", 62 * MIB)
+    monkeypatch.setattr(flash_emmc, "LEAST_DATA_BYTES", 8 * MIB)
     extlinux = tmp_path / "tree/boot/extlinux"
     extlinux.mkdir(parents=True)
     (extlinux / "extlinux.conf").write_text(f"append root=PARTUUID={card.SIGNATURE}-02 ro\n")
@@ -68,8 +69,10 @@ def test_the_copy_starts_from_its_own_root_with_new_data(source, target):
     copy(source, target, "0badcafe", lambda: ticks.append(None))
     assert len(ticks) > 60
     old, new = source.read_bytes(), target.read_bytes()
-    assert read_table(target) == ("0badcafe", read_table(source)[1])
-    assert new[446:512] == old[446:512]
+    signature, parts = read_table(target)
+    assert signature == "0badcafe"
+    assert parts == [*read_table(source)[1][:3], Part(54 * MIB, 10 * MIB)], "the data have all the rest"
+    assert new[446 : 446 + 60] == old[446 : 446 + 60]
     assert new[512 : 38 * MIB] == old[512 : 38 * MIB]  # boot loader at its raw offsets, and the FAT
     assert new[46 * MIB : 47 * MIB].strip(b"\0") == b""
     extlinux = output("debugfs", "-R", "cat /boot/extlinux/extlinux.conf", f"{target}?offset={38 * MIB}")
@@ -78,7 +81,17 @@ def test_the_copy_starts_from_its_own_root_with_new_data(source, target):
         output("e2fsck", "-fn", f"{target}?offset={start * MIB}")
     assert b"rpmu-data" in new[54 * MIB : 54 * MIB + 2048]
     assert len(new) == 64 * MIB
-    assert new[62 * MIB :] == b"old!" * (MIB // 2)  # beyond the image nothing is touched
+
+
+@needs_tools
+def test_a_card_that_has_grown_fits_on_a_smaller_emmc(source, target):
+    with source.open("r+b") as file:
+        file.truncate(500 * MIB)
+    grow.table(source)
+    assert read_table(source)[1][3].size == 446 * MIB
+    copy(source, target, "0badcafe", lambda: None)
+    assert read_table(target)[1][3].size == 10 * MIB
+    output("e2fsck", "-fn", f"{target}?offset={54 * MIB}")
 
 
 @needs_tools
