@@ -26,7 +26,7 @@ from rpmu.twin.world import Twin
 
 MAX_SPEED = math.inf
 LOOK_S = 0.002  # between two looks at a clock that another machine moves
-MOST_LAG_S = 0.02  # behind such a clock; more is given up
+MOST_LAG_S = 0.05  # behind such a clock; more is given up
 CATCH_SECOND_S = 1.5  # a start this near ahead of the host's clock is waited for, so that stamps are the host's time
 
 

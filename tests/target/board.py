@@ -1,7 +1,7 @@
 """The board under test: the image's card as it is, a person's setup file on it, and the twin as its hardware.
 
 Nothing of the root file system is touched. What the test adds lies where a board's own things lie, on the data
-partition (drop-ins in the overlay of /etc), and on a second disk, which holds the twin with its emulator for armhf.
+partition (in the overlay of /etc).
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ from image import card
 from rpmu import config
 from rpmu.config.edit import assign, parse_assignment
 from rpmu.serve.status_socket import BOARD_SOCKET
-from tests.target.machine import PATIENCE_S, Machine, until
+from tests.target.hardware import IN_ETC
+from tests.target.machine import Machine
+from tests.target.wait import PATIENCE_S, until
 from tests.update.rig import key
 
 ROOT = Path(__file__).parents[2]
-SPEED = 0.25  # of the twin: of the guest's processor it takes a fifth then
-HZ = 60.1
 IDCODE = 17
+MORE_ROOM = 128 << 20  # of the card, beyond the image
 SETUP = """\
 hostname = rpmu-test
 admin_key = {admin}
@@ -37,39 +38,8 @@ idcode = {idcode}
 access = 10.0.2.0/24
 allow_uncalibrated = yes
 """
-# Slower looks at the ring, because the twin moves in slow motion; a receiver that is left as it is; and changes that
-# are announced for 10 s of the twin's time, because a minute of it is four of the guest's.
-SETTINGS = ("sampling.poll_interval_s=0.1", "gps.device=/dev/pmu-gnss", "gps.configure=false", "server.notice_s=10")
-TWIN_UNIT = f"""\
-[Unit]
-Description=The twin as the board's hardware
-DefaultDependencies=no
-After=local-fs.target systemd-udevd.service
-Before=rpmu.service
-[Service]
-Type=notify
-# it is hardware, which waits for nobody: the daemon would think that the PRU had died
-CPUSchedulingPolicy=fifo
-CPUSchedulingPriority=1
-Environment=PYTHONPATH=/run/twin OPENBLAS_NUM_THREADS=1
-ExecStartPre=/usr/bin/mkdir -p /run/twin
-ExecStartPre=/usr/bin/mount -o ro LABEL=rpmu-twin /run/twin
-ExecStart=/usr/bin/python3 -m rpmu twin --stand-in /run/board --source nominal,frequency_hz={HZ} --speed {SPEED}
-ExecStartPost=/bin/ln -sfn /run/board/dev/pmu-gnss /dev/pmu-gnss
-ExecStopPost=-/usr/bin/umount /run/twin
-TimeoutStartSec=infinity
-"""
-DROP_INS = {
-    # the twin's files at the places where the kernel would show the hardware
-    "rpmu.service.d/twin.conf": """\
-[Unit]
-Wants=rpmu-twin.service
-After=rpmu-twin.service
-[Service]
-BindPaths=/run/board/sys/class:/sys/class /run/board/dev/uio0:/dev/uio0
-""",
-    "rpmu-twin.service": TWIN_UNIT,
-}
+# Changes are announced for 10 s, not a minute.
+SETTINGS = ("gps.device=/dev/pmu-gnss", "server.notice_s=10")
 LOOK = f"""\
 import socket
 line = socket.socket(socket.AF_UNIX)
@@ -78,38 +48,6 @@ line.connect("{BOARD_SOCKET}")
 while content := line.recv(65536):
     print(content.decode(), end="")
 """
-
-
-def armhf_emulator(target: Path) -> None:
-    """The PRU's emulator for the board's processor."""
-    flags = ["-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared"]  # those of hatch_build.py
-    sources = sorted((ROOT / "rpmu/twin/emulator").glob("*.c"))
-    subprocess.run(["arm-linux-gnueabihf-gcc", *flags, "-o", target, *sources, "-lm"], check=True)
-
-
-def compiled(tree: Path, root: Path) -> None:
-    """Compile Python files by the board's own Python, which would take long over it on the board."""
-    python = next(path for path in sorted((root / "usr/bin").glob("python3.*")) if "-" not in path.name)
-    words = ["qemu-arm-static", "-L", root, python, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
-    subprocess.run([*words, tree], check=True, env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"})
-
-
-def twin_disk(folder: Path, root: Path) -> None:
-    """A disk, twin.img, with this checkout's rpmu, the twin included.
-
-    Args:
-        folder: for it.
-        root: the image's root file system.
-    """
-    tree = folder / "twin"
-    shutil.copytree(ROOT / "rpmu", tree / "rpmu", ignore=shutil.ignore_patterns("__pycache__", "*.so"))
-    profiles = tree / "rpmu/calibrate/profiles"
-    profiles.mkdir(exist_ok=True)
-    for profile in (ROOT / "calibration").glob("*.toml"):
-        shutil.copyfile(profile, profiles / profile.name)
-    armhf_emulator(tree / "rpmu/twin/_emulator.so")
-    compiled(tree, root)
-    card.ext4(tree, "rpmu-twin", 24 << 20, 0, folder / "twin.img")
 
 
 def newer_package(deb: Path, folder: Path, version: str, changes: Mapping[str, str] | None = None) -> Path:
@@ -154,6 +92,7 @@ class Board:
         key(folder, "stranger")
         disk = folder / "card.img"
         subprocess.run(["cp", "--sparse=always", files["image"], disk], check=True)
+        os.truncate(disk, card.CARD_SIZE + MORE_ROOM)
         setup = folder / "rpmu-setup.txt"
         public = {path.name: path.with_suffix(".pub").read_text().strip() for path in (admin, publisher)}
         setup.write_text(SETUP.format(**public, idcode=IDCODE))
@@ -163,7 +102,6 @@ class Board:
         card.ext4(folder / "data", card.LABELS[4], parts[4].size, 0, folder / "data.img")
         words = [f"if={folder}/data.img", f"of={disk}", "bs=1M", f"seek={parts[4].start >> 20}", "conv=notrunc"]
         subprocess.run(["dd", "status=none", *words], check=True)
-        twin_disk(folder, Path(files["tree"]))
         for name in ("kernel", "initramfs"):
             shutil.copyfile(files[name], folder / name)
         board = cls.of(folder, stays)
@@ -173,8 +111,7 @@ class Board:
     @classmethod
     def of(cls, folder: Path, stays: bool) -> Board:
         """The board that was made in a folder, switched off or running."""
-        disks = [folder / "card.img", folder / "twin.img"]
-        return cls(folder, Machine(folder, folder / "kernel", folder / "initramfs", disks, stays))
+        return cls(folder, Machine(folder, folder / "kernel", folder / "initramfs", folder / "card.img", stays))
 
     @classmethod
     def kept(cls, folder: Path, files: Mapping[str, str]) -> Board:
@@ -251,8 +188,8 @@ class Board:
 def _settle_data(folder: Path) -> None:
     """The data partition before its first use: what the test needs in /etc."""
     etc = folder / "etc/upper"
-    for name, content in DROP_INS.items():
-        _put(etc / "systemd/system" / name, content)
+    for name, content in IN_ETC.items():
+        _put(etc / name, content)
     text = config.render(config.default())
     for setting in SETTINGS:
         text = assign(text, *parse_assignment(setting))

@@ -18,15 +18,12 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
-T = TypeVar("T")
-PATIENCE_S = 900.0  # an emulated machine on a busy one may be a hundred times slower than a board
-LOOK_S = 0.5  # between two looks at what costs nothing ...
-ASK_S = 5.0  # ... and at the guest, whose processor has better things to do
+from tests.target.hardware import Hardware
+from tests.target.wait import LOOK_S, PATIENCE_S, GuestError, until
+
 # The guest's clock counts its instructions, 2 ns each, about as many as the board's processor does; idle, it goes as
 # time does. So nothing in the guest comes too late on a busy machine: seen from here, all of it is slow.
 CLOCK = "shift=1,sleep=on"
@@ -34,10 +31,6 @@ APPEND = (
     "root=PARTUUID=52504d55-02 ro console=ttyAMA0 loglevel=5 panic=-1 systemd.debug_shell=ttyAMA0 "
     "systemd.mask=serial-getty@ttyAMA0.service systemd.show_status=0"
 )
-
-
-class GuestError(AssertionError):
-    """The guest did not do what it should."""
 
 
 @dataclass(frozen=True)
@@ -55,18 +48,6 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def until(what: str, look: Callable[[], T | None], patience_s: float = PATIENCE_S, pause_s: float = ASK_S) -> T:
-    """Look again and again until there is something to see."""
-    deadline = time.monotonic() + patience_s
-    while True:
-        seen = look()
-        if seen is not None and seen is not False:
-            return seen
-        if time.monotonic() > deadline:
-            raise GuestError(f"waited {patience_s:g} s for {what}")
-        time.sleep(pause_s)
-
-
 class Machine:
     """One emulated board; `start` switches it on, `cut_power` off, `attach` finds one that runs.
 
@@ -74,18 +55,19 @@ class Machine:
         folder: for its serial socket and logs.
         kernel: zImage.
         initramfs: its first file system.
-        disks: raw images; the first is the card. They keep what is written to them.
+        card: raw image. It keeps what is written to it.
         stays: whether it outlives this process.
     """
 
-    def __init__(self, folder: Path, kernel: Path, initramfs: Path, disks: Sequence[Path], stays: bool = False) -> None:
+    def __init__(self, folder: Path, kernel: Path, initramfs: Path, card: Path, stays: bool = False) -> None:
         self.folder = folder
         self._note = folder / "machine.json"
         noted = json.loads(self._note.read_text()) if self._note.exists() else {}
         self.ssh_port, self.pmu_port = noted.get("ssh_port") or free_port(), noted.get("pmu_port") or free_port()
         self._pid: int = noted.get("pid") or 0
         self._words = [] if stays else ["setpriv", "--pdeathsig", "KILL"]
-        self._words += self._command(kernel, initramfs, disks)
+        self._words += self._command(kernel, initramfs, card)
+        self._hardware = Hardware(folder, stays)
         self._process: subprocess.Popen[bytes] | None = None
         self._end: int | None = None  # a descriptor that becomes readable when the emulator ends
         self._line: socket.socket | None = None
@@ -93,16 +75,15 @@ class Machine:
         self._count = 0
         self.log = folder / "serial.log"
 
-    def _command(self, kernel: Path, initramfs: Path, disks: Sequence[Path]) -> list[str]:
+    def _command(self, kernel: Path, initramfs: Path, card: Path) -> list[str]:
         forward = f"hostfwd=tcp:127.0.0.1:{self.ssh_port}-:22,hostfwd=tcp:127.0.0.1:{self.pmu_port}-:4712"
-        words = ["qemu-system-arm", "-M", "virt", "-cpu", "cortex-a15", "-m", "512", "-nographic"]
+        words = ["qemu-system-arm", "-M", "virt,highmem=off", "-cpu", "cortex-a15", "-m", "512", "-nographic"]
         words += ["-icount", CLOCK]
         words += ["-no-reboot", "-monitor", "none", "-kernel", str(kernel), "-initrd", str(initramfs)]
         words += ["-append", APPEND, "-serial", f"unix:{self.folder}/serial,server=on,wait=off"]
-        for number, disk in enumerate(disks):
-            # "unsafe": what the guest has flushed waits in this machine's memory, where a killed emulator leaves it
-            words += ["-drive", f"if=none,id=d{number},format=raw,file={disk},cache=unsafe"]
-            words += ["-device", f"virtio-blk-device,drive=d{number}"]
+        # "unsafe": what the guest has flushed waits in this machine's memory, where a killed emulator leaves it
+        words += ["-drive", f"if=none,id=card,format=raw,file={card},cache=unsafe"]
+        words += ["-device", "virtio-blk-device,drive=card"]
         words += ["-netdev", f"user,id=n,restrict=on,{forward}", "-device", "virtio-net-device,netdev=n"]
         return [*words, "-device", "virtio-rng-device"]
 
@@ -111,9 +92,14 @@ class Machine:
     def start(self) -> None:
         """Switch on and wait for the shell."""
         (self.folder / "serial").unlink(missing_ok=True)
+        self._hardware.start()
         with (self.folder / "qemu.log").open("ab") as log:
             self._process = subprocess.Popen(
-                self._words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                [*self._words, *self._hardware.words()],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         self._watch(self._process.pid)
         self._line = until("the emulator's serial line", self._connect, 60, LOOK_S)
@@ -166,6 +152,7 @@ class Machine:
             os.close(self._end)
         if self._process is not None:
             self._process.wait()
+        self._hardware.stop()
         self.leave()
         self._process = self._end = None
 

@@ -16,14 +16,16 @@ from pathlib import Path
 
 import pytest
 
+from image.board.flash_emmc import read_table
 from image.card import PARTITIONS
 from rpmu.calibrate.certificate import add_to_history
 from rpmu.calibrate.profile import load_profile
 from rpmu.pdc import BlockingPdcClient
 from rpmu.update.worker import INSTALLING, RETURNED
 from tests.calibrate.test_in_the_daemon import certificate_of
-from tests.target.board import HZ, IDCODE, ROOT, Board, newer_package
-from tests.target.machine import PATIENCE_S, until
+from tests.target.board import IDCODE, MORE_ROOM, ROOT, Board, newer_package
+from tests.target.hardware import HZ
+from tests.target.wait import PATIENCE_S, until
 from tests.update.rig import signed
 
 if "RPMU_TARGET" not in os.environ:
@@ -110,6 +112,7 @@ def no_unit_failed(board):
     look = "systemctl is-system-running"
     until("the start to end", lambda: board.machine.run(look).out.strip() in ("running", "degraded"))
     assert board.machine.check("systemctl --failed --no-legend --plain") == ""
+    assert "ordering cycle" not in board.machine.check("journalctl --no-pager --boot _PID=1")
     assert board.machine.check("systemctl is-active multi-user.target rpmu.service ssh.service rpmu-firewall.service")
 
 
@@ -125,6 +128,14 @@ def test_the_setup_file_is_applied(board):
     assert f"idcode = {IDCODE}" in show.stdout
     assert '"10.0.2.0/24"' in show.stdout
     assert "define pdc_v4 = { 10.0.2.0/24 }" in board.machine.check("cat /etc/rpmu/nftables.conf")
+
+
+def test_the_data_fill_the_card(board):
+    size = PARTITIONS[-1].size + MORE_ROOM
+    look = "df --output=size -B1 /data | tail -1"
+    until("the data partition to grow", lambda: int(board.machine.check(look)) > 0.9 * size)
+    assert int(board.machine.check("cat /sys/block/vda/vda4/size")) * 512 == size
+    assert "has grown to 384 MB" in board.machine.check("journalctl --no-pager -u rpmu-grow-data")
 
 
 def test_a_pdc_outside_gets_what_the_outlet_does(board):
@@ -217,7 +228,9 @@ def test_a_daemon_that_hangs_is_started_again(board):
 
 
 def test_a_full_disk_stops_no_frame_and_changes_no_configuration(board, packages):
-    board.machine.run("dd if=/dev/zero of=/data/filler bs=64k; sync")
+    board.machine.check("fallocate -l $(($(df --output=avail -B1M /data | tail -1) - 8))M /data/filler")
+    # what the file system had set aside comes free as it is synchronised
+    board.machine.run("for i in $(seq 3); do dd if=/dev/zero of=/data/rest.$i bs=1k; sync; done")
     assert board.machine.run("echo x > /data/more && cat /data/more").out.strip() != "x", "it is full"
     done = board.rpmu("config", "set", "--confirm-within", "0", "station.name=FULL")
     assert done.returncode == 4, done.stderr
@@ -226,16 +239,17 @@ def test_a_full_disk_stops_no_frame_and_changes_no_configuration(board, packages
     assert done.returncode, done.stdout
     assert "MB free" in done.stdout + done.stderr
     frames(board, 5)
-    board.machine.check("rm -f /data/filler /data/more; sync")
+    board.machine.check("rm -f /data/filler /data/rest.* /data/more; sync")
     assert 'name = "CELLAR"' in board.rpmu("config", "show").stdout
 
 
 def test_the_log_stays_in_memory_and_small(board):
-    board.machine.check("head -c 20000 /dev/zero | tr '\\0' x > /tmp/long")
-    board.machine.check("for i in $(seq 900); do logger --size 30k -f /tmp/long; done; rm /tmp/long")
+    # 900 lines that cannot be compressed, 30 MB in all: fewer than are let pass, and more than there is room for
+    board.machine.check("head -c 30000000 /dev/urandom | base64 -w 44444 | head -n 900 > /tmp/long")
+    board.machine.check("logger --size 45k --file /tmp/long; rm /tmp/long")
     board.machine.check("journalctl --sync")
     kilobytes = int(board.machine.check("du -sk /run/log/journal | cut -f1"))
-    assert kilobytes <= 17 * 1024
+    assert 8 * 1024 < kilobytes <= 17 * 1024, "no more than the limit, which was reached"
     assert board.machine.run("ls /var/log/journal").out.strip().endswith("No such file or directory")
 
 
@@ -262,7 +276,7 @@ def test_a_signed_update_is_installed_and_rolled_back(board, packages):
 
 def test_an_update_that_does_not_measure_is_undone(board, packages):
     board.locked()
-    health(board, 60)
+    health(board, 30)
     done = board.rpmu("update", publish(board, packages["broken"]))
     assert done.returncode == 1, done.stdout + done.stderr
     assert "is installed again, because 0.9.2 failed: the daemon does not answer" in done.stdout
@@ -309,8 +323,9 @@ def test_it_shuts_down_cleanly(board):
     board.machine.run("systemctl poweroff --no-block")
     board.machine.await_power_off()
     disk = board.folder / "card.img"
+    _, parts = read_table(disk)
     for number in (2, 4):
-        part = next(part for part in PARTITIONS if part.number == number)
+        part = parts[number - 1]
         words = ["dd", "status=none", f"if={disk}", f"of={board.folder}/p{number}", "bs=1M"]
         words += [f"skip={part.start >> 20}", f"count={part.size >> 20}", "conv=sparse"]
         subprocess.run(words, check=True)
