@@ -98,9 +98,16 @@ def _single(field: dataclasses.Field[Any], kind: type, value: Any, where: str) -
 
 def render_table(header: str, table: Any) -> str:
     """A dataclass as a TOML table under `header`, such as `[device]` or `[[channel]]`."""
-    lines = [header]
+    lines, hints = [header], get_type_hints(type(table))
     for field in dataclasses.fields(table):
         value = getattr(table, field.name)
         if value is not None and not (field.metadata.get("later") and value == field.default):
-            lines.append(f"{field.name} = {toml_value(value)}")
+            lines.append(f"{field.name} = {toml_value(_as_read(hints[field.name], value))}")
     return "\n".join(lines) + "\n"
+
+
+def _as_read(hint: Any, value: Any) -> Any:
+    """The value as it will be read: 60 in a field of floats is 60.0, or the text would have another hash."""
+    if float not in (hint, *get_args(hint)):
+        return value
+    return tuple(map(float, value)) if isinstance(value, tuple) else float(value)

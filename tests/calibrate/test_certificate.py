@@ -60,6 +60,12 @@ def test_text_and_value_are_the_same_both_ways():
     assert set(tomllib.loads(text)["channel"][0]) >= {"f0_hz", "delay_s", "u_tve_percent", "dc_counts"}
 
 
+def test_whole_numbers_where_any_number_may_stand_are_read_back_with_their_hash():
+    whole = replace(CERTIFICATE, device=replace(CERTIFICATE.device, nominal_frequency_hz=60, nominal_voltage_v=120))
+    whole = replace(whole, uncertainty=Uncertainty(1, (55, 65)), channel=(replace(CHANNEL, level_v=(12, 60, 120)),))
+    assert parse_certificate(whole.render(), "x.toml") == whole
+
+
 @given(
     st.floats(1e-6, 1.0), st.floats(-1e-3, 1e-2), st.text(), st.floats(-60, 100) | st.none(), st.sampled_from([-1, 1])
 )
