@@ -125,22 +125,19 @@ class ClockFilter:
         state = carry(self._state, nominal_ns * 1e-9)
         ns_per_scan = self._nominal_ns * (1.0 + state.offset_ppb * 1e-9)
         local_ns = self._local_ns + round(nominal_ns + state.phase_ns)
-        return TimeMap(scan, local_ns, ns_per_scan, self._sigma_ns(scan, receiver_sigma_ns))
+        return TimeMap(scan, local_ns, ns_per_scan, self._sigma_ns(scan, nominal_ns * 1e-9, receiver_sigma_ns))
 
-    def _sigma_ns(self, scan: int, receiver_sigma_ns: float) -> float:
-        """Standard uncertainty of the local time of a scan, ns: the filter's, and the receiver's own."""
+    def _sigma_ns(self, scan: int, seconds: float, receiver_sigma_ns: float) -> float:
+        """Standard uncertainty of the local time of a scan, so long after the anchor: the filter's, the receiver's."""
         if not self.running:
             return math.inf
         lag_ns = self._lag_ns * (1.0 + self.seconds_since_edge(scan) / LAG_WINDOW)
-        variance = phase_variance(self._covariance, self._seconds(scan), self._drift_ppb_per_s)
+        variance = phase_variance(self._covariance, seconds, self._drift_ppb_per_s)
         variance += self._shift_ns**2 + receiver_sigma_ns**2 + lag_ns**2 + self._doubt_ns**2
         if self._suspicion_ns:  # as if the rejected edge were right, and the frequency had changed
             elapsed = (scan - self._suspicion_scan) * self._nominal_ns * 1e-9
             variance += (self._suspicion_ns * (1.0 + elapsed) / 2) ** 2
         return math.sqrt(variance)
-
-    def _seconds(self, scan: int) -> float:
-        return (scan - self._scan) * self._nominal_ns * 1e-9
 
     def _since_anchor_ns(self, scan: int, fraction: float) -> float:
         """Local time of a position, ns after `_local_ns`. Nominal time goes apart: it is exact, and large."""

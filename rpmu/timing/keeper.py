@@ -67,6 +67,7 @@ class TimeKeeper(CarriedTime):
         self._other_input_ns = math.nan
         self._looked_scan = 0
         self._held_nmea = b""
+        self._heard: tuple[object, ...] = ()  # of the receiver, as far as anything follows from it
         self._map: TimeMap | None = None
         self._status: TimeStatus | None = None
         self._facts = TimeFacts(gps_fix=False, pps_present=False, locked=False)
@@ -99,10 +100,12 @@ class TimeKeeper(CarriedTime):
         sentences = self._nmea.feed(data, at_scan)
         if not sentences:
             return
-        self._status, before = None, self._heard()
+        self._status = None
         for sentence in sentences:
             self._take_sentence(sentence)
-        if self._heard() != before:
+        heard = self._heard_now()
+        if heard != self._heard:
+            self._heard = heard
             self._look()
 
     def feed_event(self, event: PpsEvent) -> None:
@@ -279,7 +282,7 @@ class TimeKeeper(CarriedTime):
         correction_s = self._namer.hear(sentence.time, self._clock.local_ns(sentence.scan), self._now_s)
         self._quality.stepped(float(correction_s * SECOND_NS), self._scan)
 
-    def _heard(self) -> tuple[object, ...]:
+    def _heard_now(self) -> tuple[object, ...]:
         """All that sentences can change of what map, state and codes follow from; most of them change nothing."""
         receiver, namer = self._receiver, self._namer
         sigma_ns = receiver.pps_sigma_ns(self._settings.receiver_sigma_ns)

@@ -28,7 +28,6 @@ UNIX_EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 MODES_WITHOUT_FIX = frozenset("NEMS")  # not valid, estimated, manual, simulator: none of them vouches for a PPS
 FIX_QUALITIES = frozenset({1, 2, 3, 4, 5, 9})  # GGA: autonomous, differential, PPS, RTK, float RTK, SBAS
 _SENTENCE = re.compile(rb"([A-Z][0-9A-Z]{2,9}(?:,[ -)+-~]*)?)\*([0-9A-Fa-f]{2}) *")
-_MARKS = re.compile(rb"([$\r\n])")
 _BINARY = re.compile(rb"[^ -~]")
 _CLOCK = re.compile(r"(\d\d)(\d\d)(\d\d)(?:\.(\d{1,9}))?")
 _DECIMAL = re.compile(r"\d{1,6}(\.\d{0,9})?")
@@ -108,15 +107,16 @@ class SentenceSplitter:
             which its first byte came.
         """
         found: list[tuple[str, int]] = []
-        pieces = _MARKS.split(data)  # text, mark, text, mark, ..., text
-        self._go_on(pieces[0])
-        for mark, text in zip(pieces[1::2], pieces[2::2], strict=True):
-            begins = mark == b"$"
-            if self._line is not None:
-                self._finish(found, joined=begins)
-            if begins:
+        for line in data.splitlines(keepends=True):
+            text = line.rstrip(b"\r\n")
+            under_way, *begun = text.split(b"$")
+            self._go_on(under_way)
+            for sentence in begun:
+                self._finish(found, joined=True)
                 self._line, self._scan = b"", at_scan
-                self._go_on(text)
+                self._go_on(sentence)
+            if len(text) < len(line):
+                self._finish(found)
         return found
 
     def move(self, move: AxisMove) -> None:
@@ -134,9 +134,11 @@ class SentenceSplitter:
             if len(self._line) > LONGEST_SENTENCE:
                 self._reject("too long")
 
-    def _finish(self, found: list[tuple[str, int]], joined: bool) -> None:
-        """End of the sentence under way: check it."""
-        body, wrong = _checked(self._line or b"")
+    def _finish(self, found: list[tuple[str, int]], joined: bool = False) -> None:
+        """End of the sentence under way, if there is one: check it."""
+        if self._line is None:
+            return
+        body, wrong = _checked(self._line)
         self._line = None
         if body:
             found.append((body, self._scan))
