@@ -62,7 +62,8 @@ class Calibration:
         reference_v: the last channel is not mains but this known voltage, by which the converter's full scale is
             measured and divided out; None for no such channel.
         temperature: what the front end does as it gets warmer, where a sensor is read.
-        range_v: lowest and highest output of the amplifier at the ADC pin, which it may reach before the ADC does.
+        range_v: lowest and highest output of the amplifier at the ADC pin, which it may reach before the ADC does. The
+            firmware is told at its start what to watch the inputs for, and keeps to that until the next.
         origin: which certificate or profile this is, in words.
         identity: the same for a program: "profile NAME", or "certificate" and the first digits of its hash.
     """
