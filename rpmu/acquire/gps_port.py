@@ -64,7 +64,7 @@ class SerialGpsPort:
         Raises:
             HardwareError: the device went away.
         """
-        # pyserial's own read would prepare timeouts and look twice: five times the cost, a hundred times a second.
+        # pyserial's own read would prepare timeouts and look twice: five times the cost.
         if not self._ready.poll(0):
             return b""
         try:
