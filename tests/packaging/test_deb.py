@@ -118,9 +118,10 @@ def test_configuration_files_are_kept_on_upgrade(deb, tmp_path):
         subprocess.run(["sh", "-n", str(tmp_path / script)], check=True)
 
 
-def test_a_mended_version_starts_although_the_one_before_had_failed_too_often(deb, tmp_path):
-    subprocess.run(["dpkg-deb", "-e", str(deb), str(tmp_path)], check=True)
-    commands = tmp_path / "commands"
+def commands_of_postinst(deb, folder, **environment):
+    """What postinst asks of the system, on one that runs systemd."""
+    subprocess.run(["dpkg-deb", "-e", str(deb), str(folder)], check=True)
+    commands = folder / "commands"
     commands.mkdir()
     for name in (
         "systemctl",
@@ -130,13 +131,26 @@ def test_a_mended_version_starts_although_the_one_before_had_failed_too_often(de
         "systemd-tmpfiles",
         "udevadm",
     ):
-        (commands / name).write_text(f'#!/bin/sh\necho "{name} $*" >>"{tmp_path}/log"\n')
+        (commands / name).write_text(f'#!/bin/sh\necho "{name} $*" >>"{folder}/log"\n')
         (commands / name).chmod(0o755)
-    script = (tmp_path / "postinst").read_text().replace("/run/systemd/system", str(commands))
+    script = (folder / "postinst").read_text().replace("/run/systemd/system", str(commands))
     words = ["sh", "-c", script.replace("py3compile -p rpmu", ":"), "postinst", "configure"]
-    subprocess.run(words, env={"PATH": f"{commands}:/usr/bin:/bin"}, check=True)
-    calls = (tmp_path / "log").read_text().splitlines()
+    subprocess.run(words, env={"PATH": f"{commands}:/usr/bin:/bin", **environment}, check=True)
+    return (folder / "log").read_text().splitlines()
+
+
+def test_a_mended_version_starts_although_the_one_before_had_failed_too_often(deb, tmp_path):
+    calls = commands_of_postinst(deb, tmp_path)
     assert calls.index("systemctl reset-failed rpmu.service") < calls.index("deb-systemd-invoke restart rpmu.service")
+    assert "deb-systemd-invoke reload ssh.service" in calls
+
+
+def test_at_boot_it_waits_for_no_unit_that_waits_for_the_recovery(deb, tmp_path):
+    calls = commands_of_postinst(deb, tmp_path, RPMU_UPDATE_AT_BOOT="1")
+    assert "systemctl daemon-reload" in calls
+    assert [call for call in calls if call.startswith(("systemctl", "deb-systemd-invoke"))] == [
+        "systemctl daemon-reload"
+    ]
 
 
 def test_lintian_has_nothing_to_say(deb):
