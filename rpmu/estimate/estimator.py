@@ -142,6 +142,7 @@ class Estimator:
         kernel, channels = self._kernel, self.settings.n_channels
         self._history = history(kernel.decimator, kernel.decimation, channels, self._length + 1, first_index)
         self._restarted, self._next = True, None
+        self._given = -math.inf  # where the window of the last report began
 
     def _bridge(self, first_index: int) -> None:
         """Fill a short gap with missing samples; after a long one, or a step back, start over."""
@@ -185,6 +186,7 @@ class Estimator:
         latest_start = self._history.end - self._length
         while window[1] <= latest_start:
             windows.append(window)
+            self._given = window[1]
             window = self._window(window[0] + 1)
         self._next, self._next_report = window, window[0]
         return windows
@@ -197,12 +199,16 @@ class Estimator:
         return k, base + nearest - self._before, position - nearest
 
     def _first_report(self, time_map: TimeMap) -> int:
-        """The next report: the first with a whole window, or after a hole the first that the hole swallowed."""
+        """The next report: the first with a whole window, or after a hole the first that the hole swallowed.
+
+        After a step of whole seconds the instant of the last report has another name, but is not reported once more.
+        """
         kernel, history = self._kernel, self._history
         oldest_ns = time_map.utc_ns_at((history.first + kernel.before) * kernel.decimation)
         complete = self._clock.after(oldest_ns - round(kernel.delay_s * 1e9))
         if self._next_report is None:
-            return complete + int(self._window(complete)[1] < history.first)
+            start = self._window(complete)[1]
+            return complete + int(start < history.first or start <= self._given)
         silence = LONGEST_SILENCE_S * self._clock.denominator // self._clock.numerator
         return max(self._next_report, complete - silence)
 

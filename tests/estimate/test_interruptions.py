@@ -92,6 +92,25 @@ def test_after_a_step_of_the_time_no_window_mixes_old_and_new(settings, step_ns)
     assert np.count_nonzero(reports.valid) > 1.5 * settings.reporting_rate
 
 
+@pytest.mark.parametrize("step_ns", [3_000_000_000, -3_000_000_000, -2_600_000_000])
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_after_a_step_of_the_time_no_instant_is_reported_again(settings, step_ns):
+    """In blocks as the daemon polls: each ends with the sample that completes a report."""
+    x, later = tone(FREQUENCY_HZ, 2.0), replace(MAP, time0_ns=MAP.time0_ns + step_ns)
+    estimator, instants_ns, index = Estimator(settings), [], 0
+    while index < x.shape[1]:
+        stepped = index > x.shape[1] // 2
+        wanted = estimator.wanted_index
+        end = index + BLOCK if wanted is None else max(wanted, index) + 1
+        reports = estimator.push(x[:, index:end], index, later if stepped else MAP)
+        instants_ns += (reports.time_ns - step_ns * stepped).tolist()
+        index = end
+    period_ns = 1e9 / settings.reporting_rate
+    apart_ns = np.diff(instants_ns)
+    assert apart_ns.min() > 0.3 * period_ns
+    assert apart_ns.max() < 1.7 * period_ns
+
+
 def test_a_small_correction_of_the_time_spoils_nothing():
     x = tone(FREQUENCY_HZ, 2.0)
     _, reports = run(SETTINGS[0], x, time_map=lambda i: replace(MAP, time0_ns=MAP.time0_ns + i // BLOCK % 3 * 5))
