@@ -29,7 +29,7 @@ from tests.target.wait import PATIENCE_S, until
 from tests.update.rig import signed
 
 if "RPMU_TARGET" not in os.environ:
-    pytest.skip("boots the image in an emulated machine, about ten minutes: make test-target", allow_module_level=True)
+    pytest.skip("boots the image in an emulated machine, 20 minutes: make test-target", allow_module_level=True)
 
 PATIENTLY = ("--confirm-within", "7200", "--well-within", "3600")
 PENDING = "/var/lib/rpmu/config/pending.json"
