@@ -251,22 +251,40 @@ class GroupReader:
             late = shift_s + self._skew_s * scale
             turn = exp((speed + c * (0.5 * late)) * late)
             p0: Any = lead * turn * ((g0 + g1 * u) * self._at_scale[0])
-            phasors: list[Number] = [(p0 if rows[0] else 0j) if one else np.where(rows[0] == 0, 0, p0)]
-            return phasors, r_true.imag * PER_TURN, c.imag * (h0 + h1 * u), lead, weights
+            alone = (p0 if rows[0] else 0j) if one else np.where(rows[0] == 0, 0, p0)
+            return [alone], r_true.imag * PER_TURN, c.imag * (h0 + h1 * u), lead, weights
+        turned = self._turned(rows, own, (u, off, r, c, speed), shift_s, scale)
+        return turned, r_true.imag * PER_TURN, c.imag * (h0 + h1 * u), lead, weights
+
+    def _turned(
+        self, rows: Sequence[Number], curves: Sequence[Number], motion: Sequence[Number], shift_s: Number, scale: float
+    ) -> list[Number]:
+        """Phasors of several channels at the instant, each with its own image taken off.
+
+        Args:
+            rows: as `read` gets them.
+            curves: of all kinds, as looked up.
+            motion: of the signal that frequency is read from: where that lies in the table, p1 / p0 of its image
+                and its own, the bend, and the speed at which phasors turn.
+            shift_s: as `read` gets it.
+            scale: likewise.
+        """
+        u, off, r, c, speed = motion
+        exp: Any = cmath.exp if isinstance(c, complex) else np.exp
         bend = c.conjugate()
-        phasors = [0j] * len(self.channels)
-        for (curves, _, members), at_scale in zip(self._members, self._at_scale, strict=True):
-            g0, g1, i00, i10, i11, i12 = own[curves]
+        phasors: list[Number] = [0j] * len(self.channels)
+        for (own, _, members), at_scale in zip(self._members, self._at_scale, strict=True):
+            g0, g1, i00, i10, i11, i12 = curves[own]
             gain = (g0 + g1 * u) * at_scale
             i1 = i10 + i11 * off + i12 * bend
             for i, skew_s in members:
                 p0, late = rows[3 * i], shift_s + skew_s * scale
                 image = p0.conjugate()
                 p0 = p0 - image * i00
-                turn = exp((speed + c * (0.5 * late)) * late)
+                turn: Any = exp((speed + c * (0.5 * late)) * late)
                 p0 = p0 + (rows[3 * i + 1] - image * i1 - r * p0) * late  # its own p1 may differ from r p0
                 phasors[i] = p0 * turn * gain
-        return phasors, r_true.imag * PER_TURN, c.imag * (h0 + h1 * u), lead, weights
+        return phasors
 
     def _set_scale(self, scale: float) -> None:
         """What the sample rate, which changes once a second, does to the gain of each kind."""
