@@ -1,6 +1,7 @@
 """What a PDC sees of the server, and what the server counts."""
 
 import asyncio
+import os
 import socket
 
 import pytest
@@ -105,6 +106,34 @@ def test_many_commands_in_one_segment_are_all_answered():
                 pdc.send(3)
                 pdc.send(5)
             await pdc.read_until(lambda frame: len(pdc.frames) == 100)
+            await pdc.close()
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("taken", [0, 1, 17])
+def test_what_the_socket_does_not_take_at_once_comes_later(monkeypatch, taken):
+    """And what is published meanwhile comes behind it."""
+    write = os.write
+
+    def take_a_part(descriptor, data):
+        if not taken:
+            raise BlockingIOError
+        return write(descriptor, data[:taken])
+
+    async def scenario():
+        config = make_config()
+        frames = [make_frame(config, number) for number in range(5)]
+        async with running(config) as server:
+            pdc = await (await Pdc.connect(server)).start()
+            await until(lambda: server.statistics.streaming == 1)
+            with monkeypatch.context() as patch:
+                patch.setattr("rpmu.serve.tcp.os.write", take_a_part)
+                for frame in frames:
+                    server.publish(frame)
+            events = []
+            await pdc.read_until(lambda event: events.append(event) or len(events) == len(frames))
+            assert (events, pdc.errors) == (frames, [])
             await pdc.close()
 
     run(scenario())
